@@ -1,0 +1,141 @@
+"""Weights: content-addressed safetensors files. The name of a file is the hash of its bytes; no pickle is ever loaded.
+
+    <root>/3f/3f9c….safetensors
+
+Tensors that are equal give the same bytes, so the same weights are kept once, whoever saves them and however often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cortigraph.graph.errors import InputError, StoreError, UnknownKeyError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["WeightStore"]
+
+_HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_SUFFIX = ".safetensors"
+
+
+class WeightStore:
+    """A folder of weights, each under the hash of its content.
+
+    Any number of processes may save and load at the same time: a file appears as a whole or not at all.
+
+    Args:
+        root: The folder; made when the first weights are saved.
+
+    Example:
+        >>> import tempfile, torch
+        >>> store = WeightStore(Path(tempfile.mkdtemp()))
+        >>> key = store.save({"w": torch.zeros(2, 3)})
+        >>> key[:15], store.load(key)["w"].shape
+        ('sha256:51857c33', torch.Size([2, 3]))
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def save(self, state: Mapping[str, Tensor]) -> str:
+        """Keeps a state and says under which hash.
+
+        Args:
+            state: Tensors by name, on any device, in any memory layout.
+
+        Returns:
+            `sha256:` and 64 hexadecimal digits; the same for equal tensors.
+        """
+        content = _serialised(state)
+        digest = hashlib.sha256(content).hexdigest()
+        # Always written, even when it is there: saving again repairs a damaged file.
+        _write_whole(self._file(digest), content)
+        return f"sha256:{digest}"
+
+    def load(self, key: str) -> dict[str, Tensor]:
+        """The state that was kept under a hash.
+
+        Args:
+            key: What `save` returned.
+
+        Returns:
+            Tensors by name, on the CPU, contiguous.
+
+        Raises:
+            InputError: The hash is malformed.
+            UnknownKeyError: No weights have that hash.
+            StoreError: The file is damaged.
+        """
+        from safetensors.torch import load
+
+        file = self.path(key)
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            raise UnknownKeyError("weights", key, self.hashes(), where=f"in {self.root}") from None
+        found = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        if found != key:
+            raise StoreError(
+                f"the weights {file} are damaged: expected {key}, got {found}; save them again or restore a backup"
+            )
+        tensors: dict[str, Tensor] = load(content)
+        return tensors
+
+    def path(self, key: str) -> Path:
+        """Where the weights of a hash lie, whether they are there or not.
+
+        Raises:
+            InputError: The hash is malformed; nothing outside the folder can be named.
+
+        Example:
+            >>> WeightStore(Path("w")).path("sha256:" + "ab" * 32).parent.as_posix()
+            'w/ab'
+        """
+        match = _HASH.fullmatch(key)
+        if match is None:
+            raise InputError(f"expected a weights hash, sha256: and 64 digits from 0-9a-f; got {key!r}")
+        return self._file(match[1])
+
+    def has(self, key: str) -> bool:
+        """Whether there are weights under this hash; their content is checked when they are loaded."""
+        return self.path(key).is_file()
+
+    def hashes(self) -> list[str]:
+        """Every hash that has weights, sorted."""
+        found = (f"sha256:{file.stem}" for file in self.root.glob(f"??/*{_SUFFIX}"))
+        return sorted(key for key in found if _HASH.fullmatch(key))
+
+    def _file(self, digest: str) -> Path:
+        return self.root / digest[:2] / f"{digest}{_SUFFIX}"
+
+
+def _serialised(state: Mapping[str, Tensor]) -> bytes:
+    from safetensors.torch import save
+
+    # Copies, because safetensors refuses tensors that share memory, as tied weights do, and other memory layouts.
+    plain = {name: state[name].detach().cpu().contiguous().clone() for name in sorted(state)}
+    content: bytes = save(plain)
+    return content
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, because a rename is atomic only within one file system.
+    handle, partial = tempfile.mkstemp(dir=file.parent, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(partial).replace(file)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
