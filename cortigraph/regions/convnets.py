@@ -5,8 +5,8 @@
     mediumnet   conv3 · conv3 · conv3 · conv3                8 · 16 · 32 · 64
     sparsenet   conv3 · conv1 · 5 depthwise convolutions     12 · 1 · 8 · 16 · 32 · 64 · 128
 
-They are the networks of Lv et al. 2022, section 4.2. They have neither batch normalisation nor dropout: the output for a
-sample depends on that sample alone, so that training on N workers is training on one.
+They are the networks of Lv et al. 2022, section 4.2. They have neither batch normalisation nor dropout: what comes out
+for a sample depends on that sample alone, so that training on N workers is training on one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -67,10 +68,13 @@ class ConvNet(nn.Module):
         inputs = [channels, *(layer.channels for layer in layers)]
         self.layers = nn.ModuleList(_convolution(n, layer) for n, layer in zip(inputs, layers, strict=False))
         self.head = None if classes is None else _head(inputs[-1] * grid * grid, classes)
+        # Channels last in memory: the convolutions of so few channels take half the time on a CPU.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Maps of shape [B, channels, height, width] to taps `layer1`…, `features` [B, C·grid²] and `logits`."""
         outputs = {}
+        x = x.contiguous(memory_format=torch.channels_last)
         for number, (layer, pool) in enumerate(zip(self.layers, self.pools, strict=True), start=1):
             x = layer(x)
             # Both are monotone, so their order changes nothing but the cost: the pool leaves a quarter to do.
