@@ -23,4 +23,4 @@ AREAS = (
     ),
 )
 
-REGIONS = recognition_regions("audio.recognition", _AUDIO, subject="spectrograms")
+REGIONS = recognition_regions("audio.recognition", _AUDIO, subject="spectrograms", side=112)

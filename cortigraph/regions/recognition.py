@@ -16,20 +16,21 @@ _NETWORKS = (
 )
 
 
-def recognition_regions(area: str, raw: Port, *, subject: str) -> tuple[Region, ...]:
+def recognition_regions(area: str, raw: Port, *, subject: str, side: int) -> tuple[Region, ...]:
     """The four recognition networks as regions of an area.
 
     Args:
         area: The key of the area.
         raw: The port of the raw data, axes channel, height and width.
         subject: What is recognised, for the descriptions.
+        side: The typical height and width, at which the regions are profiled.
 
     Returns:
         The regions 001 to 004.
 
     Example:
         >>> raw = Port.parse("image", "image[channel=1,height=*,width=*] float32 raw")
-        >>> [region.name for region in recognition_regions("vision.recognition", raw, subject="images")]
+        >>> [region.name for region in recognition_regions("vision.recognition", raw, subject="images", side=28)]
         ['LeNet3', 'LeNet5', 'MediumNet', 'SparseNet']
     """
     return tuple(
@@ -40,6 +41,7 @@ def recognition_regions(area: str, raw: Port, *, subject: str) -> tuple[Region, 
             builder=builder,
             accepts=(raw,),
             emits=_emits(raw.modality, layers),
+            shapes=((1, side, side),),
             description=f"{name} for {subject}: {what}, a tap behind each layer.",
         )
         for region_id, name, builder, layers, what in _NETWORKS

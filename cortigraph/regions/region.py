@@ -62,6 +62,7 @@ class Region(BaseModel):
         licence: Of the weights and the definition, as an SPDX name.
         trainable: Whether training may change it; a frozen encoder is not.
         variadic: Whether it takes any number of inputs, each of which fits at least one of `accepts`.
+        shapes: Typical shapes, one per input and without the batch axis: it is profiled and probed at these.
 
     Example:
         >>> from cortigraph.regions.vision import REGIONS
@@ -85,6 +86,7 @@ class Region(BaseModel):
     description: str = ""
     trainable: bool = True
     variadic: bool = False
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

@@ -23,4 +23,4 @@ AREAS = (
     ),
 )
 
-REGIONS = recognition_regions("vision.recognition", _IMAGE, subject="images")
+REGIONS = recognition_regions("vision.recognition", _IMAGE, subject="images", side=28)
