@@ -1,0 +1,187 @@
+"""A data set that is ready to learn from: memory-mapped arrays, and how new samples are brought to the same form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortigraph.regions.ports import Axis, Port
+from cortigraph.train.data.decode import Transform
+from cortigraph.train.data.problems import DataError, Problems
+from cortigraph.train.data.split import SPLITS
+
+__all__ = ["FORMAT", "Dataset", "decode_inputs"]
+
+FORMAT = 1  # of the folder; part of the fingerprint, so that an older folder is never taken for a newer one
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples, decoded and standardised. Made by `load`, opened again from its folder.
+
+    The arrays are copy-on-write: changing one never changes the folder.
+
+    Args:
+        folder: Where it lies.
+        inputs: Input name → (samples, …) as the port of that name says.
+        target: (samples,) of indices into `classes`.
+        classes: Labels, sorted.
+        transforms: Input name → what was done to it.
+        splits: (samples,) of indices into train, valid, test.
+        statistics: (64,) numbers that lie near those of like data sets.
+        fingerprint: 64 hexadecimal digits: equal if and only if rows, files and preprocessing are.
+    """
+
+    folder: Path
+    inputs: dict[str, NDArray[Any]]
+    target: NDArray[np.int64]
+    classes: list[str]
+    transforms: dict[str, Transform]
+    splits: NDArray[np.int8]
+    statistics: NDArray[np.float32]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Row numbers of a split, rising.
+
+        Args:
+            split: `train`, `valid`, `test`, `all`, or several joined by `+`.
+
+        Raises:
+            DataError: There is no such split.
+
+        Example:
+            `dataset.rows("train+valid")`
+        """
+        parts = SPLITS if split == "all" else tuple(split.split("+"))
+        unknown = [part for part in parts if part not in SPLITS]
+        if unknown:
+            raise DataError(f"no split {unknown[0]!r}; there are: {', '.join(SPLITS)}, all, or several joined by +")
+        return np.flatnonzero(np.isin(self.splits, [SPLITS.index(part) for part in parts]))
+
+    @cached_property
+    def ports(self) -> dict[str, Port]:
+        """The port of each input, with its sizes."""
+        return {name: _port(name, transform) for name, transform in self.transforms.items()}
+
+    @property
+    def modalities(self) -> dict[str, str]:
+        """Input name → `image`, `audio` or `text`."""
+        return {name: transform.decoder.modality for name, transform in self.transforms.items()}
+
+    @property
+    def description(self) -> str:
+        """One line for people.
+
+        Example:
+            `1100 samples (660 train, 220 valid, 220 test), 10 classes, image[channel=1,height=28,width=28] …`
+        """
+        parts = ", ".join(f"{len(self.rows(split))} {split}" for split in SPLITS)
+        return f"{len(self)} samples ({parts}), {len(self.classes)} classes, " + ", ".join(
+            map(str, self.ports.values())
+        )
+
+    def transform_for(self, name: str) -> Transform:
+        """What turns a file or text into what input `name` holds.
+
+        Raises:
+            DataError: There is no such input.
+        """
+        if name not in self.transforms:
+            raise DataError(f"no input {name!r}; there are: {', '.join(self.transforms)}")
+        return self.transforms[name]
+
+    @classmethod
+    def open(cls, folder: Path) -> Dataset:
+        """Opens what `load` has made.
+
+        Raises:
+            DataError: The folder is not there or damaged.
+        """
+        try:
+            told = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+            if told["format"] != FORMAT:
+                raise ValueError(f"format {told['format']}, expected {FORMAT}")
+            transforms = {name: Transform.from_json(values) for name, values in told["transforms"].items()}
+            opened = cls(
+                folder=folder,
+                inputs={name: _map(folder / f"input.{name}.npy") for name in transforms},
+                target=_map(folder / "target.npy"),
+                classes=told["classes"],
+                transforms=transforms,
+                splits=_map(folder / "splits.npy"),
+                statistics=_map(folder / "statistics.npy"),
+                fingerprint=told["fingerprint"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise DataError(f"{folder} is not a data set, or damaged ({error}); load it again from its files") from None
+        return opened
+
+    def write(self) -> None:
+        """Writes all but the inputs, which are filled in place while decoding."""
+        for name in ("target", "splits", "statistics"):
+            np.save(self.folder / f"{name}.npy", getattr(self, name))
+        told = {
+            "format": FORMAT,
+            "fingerprint": self.fingerprint,
+            "classes": self.classes,
+            "transforms": {name: transform.to_json() for name, transform in self.transforms.items()},
+        }
+        (self.folder / "dataset.json").write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _map(path: Path) -> NDArray[Any]:
+    mapped: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return mapped
+
+
+def _port(name: str, transform: Transform) -> Port:
+    decoder = transform.decoder
+    axes = tuple(Axis(name=axis, size=size) for axis, size in zip(decoder.axes, decoder.shape, strict=True))
+    return Port.model_validate(
+        {"name": name, "modality": decoder.modality, "axes": axes, "dtype": decoder.dtype, "semantics": "raw"}
+    )
+
+
+def decode_inputs(dataset: Dataset, rows: Sequence[Mapping[str, Path | str]]) -> dict[str, NDArray[Any]]:
+    """New samples, brought to the form that the data set's own have.
+
+    Args:
+        dataset: Whose preprocessing is used.
+        rows: Per sample, input name → path of its file (or, for text, the text).
+
+    Returns:
+        Input name → (samples, …), standardised.
+
+    Raises:
+        DataError: Every input that is missing or cannot be decoded.
+
+    Example:
+        `decode_inputs(dataset, [{"image": "a.png", "audio": "a.wav"}])`
+    """
+    problems = Problems()
+    decoded: dict[str, list[NDArray[Any]]] = {name: [] for name in dataset.inputs}
+    for number, row in enumerate(rows, start=1):
+        for name in sorted(set(row) - set(decoded)):
+            problems.add(f"sample {number}: no input {name!r}; there are: {', '.join(decoded)}")
+        for name, values in decoded.items():
+            if name not in row:
+                problems.add(f"sample {number}: input {name!r} is missing")
+                continue
+            found = problems.attempt(lambda name=name, row=row: dataset.transforms[name](row[name]))  # type: ignore[misc]
+            if found is not None:
+                values.append(found)
+    if not rows:
+        problems.add("no samples; expected at least one")
+    problems.check()
+    return {name: np.stack(values) for name, values in decoded.items()}

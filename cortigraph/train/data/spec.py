@@ -1,0 +1,169 @@
+"""What a user writes about a data set: where samples lie, what feeds which input, what the target is, how to split.
+
+table: samples.csv            # one row a sample; or  folder: digits/  with one sub-folder a class
+inputs:
+  image: {modality: image, column: image}
+  audio: {modality: audio, column: sound}
+target: label
+split: {column: split}        # or {group: speaker, fractions: [.6, .2, .2], seed: 0}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cortigraph.train.data.problems import explain_validation
+
+__all__ = ["FILE", "DataSpec", "InputSpec", "Modality", "SplitSpec"]
+
+Modality = Literal["image", "audio", "text"]
+FILE = "file"  # the column that a folder of classes stands for
+
+_Positive = Annotated[int, Field(gt=0, le=4096)]
+_TAKES: dict[str, set[str]] = {
+    "image": {"size", "channels"},
+    "audio": {"size", "sample_rate", "seconds"},
+    "text": {"tokens"},
+}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(_Frozen):
+    """One input of the network. Whatever is left out is taken from the data.
+
+    Args:
+        modality: `image`, `audio` or `text`.
+        column: Column that holds a file's path, or for text the text itself. Not used with `folder`.
+        size: Image: height and width in pixels (left out: the images' own, at most 64). Audio: mel bands and frames
+            of the spectrogram (left out: 64 and 64).
+        channels: Image only: 1 or 3 (left out: 1 if every image is grey, else 3).
+        sample_rate: Audio only, in Hz (left out: the files' own, at most 16,000).
+        seconds: Audio only: longer clips are cut, shorter ones padded with silence (left out: the length that
+            95 % of the clips fit in, at most 10 s).
+        tokens: Text only: longer texts are cut (left out: 64).
+    """
+
+    modality: Modality
+    column: str = FILE
+    size: tuple[_Positive, _Positive] | None = None
+    channels: Literal[1, 3] | None = None
+    sample_rate: Annotated[int, Field(ge=1000, le=192_000)] | None = None
+    seconds: Annotated[float, Field(ge=0.01, le=600, allow_inf_nan=False)] | None = None
+    tokens: Annotated[int, Field(ge=2, le=512)] | None = None
+
+    @model_validator(mode="after")
+    def _only_its_own(self) -> InputSpec:
+        given = self.model_fields_set - {"modality", "column"}
+        foreign = sorted(name for name in given - _TAKES[self.modality] if getattr(self, name) is not None)
+        if foreign:
+            takes = ", ".join(sorted(_TAKES[self.modality]))
+            raise ValueError(f"{', '.join(foreign)} is not for modality {self.modality!r}, which takes {takes}")
+        return self
+
+
+class SplitSpec(_Frozen):
+    """How samples are divided: by a column that says so, or by drawing.
+
+    Args:
+        column: Column with `train`, `valid` (or `val`, `validation`, `dev`) or `test` in each row.
+        group: Column whose equal values stay together (a speaker, a patient), so that nothing of a group leaks.
+        fractions: Shares of train, valid and test. Drawn by class, as evenly as the groups allow.
+        seed: Seed of the draw.
+    """
+
+    column: str | None = None
+    group: str | None = None
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SplitSpec:
+        if self.column is not None and self.group is not None:
+            raise ValueError("give either column (the rows say their split) or group (drawn by group), not both")
+        if min(self.fractions) <= 0 or abs(sum(self.fractions) - 1) > 1e-6:
+            raise ValueError("fractions must be three positive numbers that sum to 1, such as [0.6, 0.2, 0.2]")
+        return self
+
+
+class DataSpec(_Frozen):
+    """Where samples lie and what they mean.
+
+    Args:
+        table: CSV, TSV or Parquet file with one row per sample; paths in it are relative to its own folder.
+        folder: Folder with one sub-folder per class, instead of a table; then there is exactly one input.
+        inputs: Input name → what feeds it.
+        target: Column with the class of each sample.
+        split: How samples are divided; left out: drawn 60/20/20.
+        allow_outside: Whether the table may name files outside its own folder.
+
+    Example:
+        >>> spec = DataSpec.parse({"folder": "digits", "inputs": {"image": {"modality": "image"}}})
+        >>> spec.split.fractions
+        (0.6, 0.2, 0.2)
+    """
+
+    table: Path | None = None
+    folder: Path | None = None
+    inputs: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], InputSpec] = Field(min_length=1)
+    target: str = "label"
+    split: SplitSpec = SplitSpec()
+    allow_outside: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> DataSpec:
+        wrong = [*self._source_problems(), *self._column_problems()]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def _source_problems(self) -> list[str]:
+        if (self.table is None) == (self.folder is None):
+            return ["give either table (a file that lists samples) or folder (one sub-folder per class)"]
+        if self.folder is None:
+            return []
+        wrong = [] if len(self.inputs) == 1 else [f"a folder of classes feeds one input, not {len(self.inputs)}"]
+        if self.split.column or self.split.group:
+            wrong.append("a folder of classes has no columns to split by; use a table")
+        return wrong
+
+    def _column_problems(self) -> list[str]:
+        if self.table is None:
+            return []
+        wrong = [
+            f"input {name!r} needs a column"
+            for name, item in self.inputs.items()
+            if item.column == FILE and "column" not in item.model_fields_set
+        ]
+        used = {item.column: name for name, item in self.inputs.items()}
+        wrong += (
+            [
+                f"column {self.target!r} is the target and also feeds input {used[self.target]!r}: the network "
+                "would be given the answer"
+            ]
+            if self.target in used
+            else []
+        )
+        return wrong
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> DataSpec:
+        """A spec from plain data, for instance a YAML file.
+
+        Raises:
+            DataError: Everything that is wrong with it, at once.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise explain_validation(error, "data") from None
+
+    def meaning(self) -> dict[str, Any]:
+        """The spec without the places: what data is made of it, wherever the data lies."""
+        return self.model_dump(mode="json", exclude={"table", "folder", "allow_outside"})
