@@ -34,7 +34,7 @@ __all__ = ["GROUP", "Builder", "builder", "get", "names"]
 
 GROUP = "cortigraph.builders"
 
-_BUILT_IN = ("convnets", "pools", "joints")
+_BUILT_IN = ("convnets", "minilm", "pools", "joints")
 _Function = TypeVar("_Function", bound="Callable[..., nn.Module]")
 _registered: dict[str, Builder] = {}
 

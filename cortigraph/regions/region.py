@@ -28,6 +28,7 @@ __all__ = ["Area", "Region"]
 _AreaKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")]
 _Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,32}$")]
 _Hash = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+_FREE = 32
 
 
 class Area(BaseModel):
@@ -62,6 +63,7 @@ class Region(BaseModel):
         licence: Of the weights and the definition, as an SPDX name.
         trainable: Whether training may change it; a frozen encoder is not.
         variadic: Whether it takes any number of inputs, each of which fits at least one of `accepts`.
+        derived_from: The key of the region that it was made from, by training further or by changing it.
         shapes: Typical shapes, one per input and without the batch axis: it is profiled and probed at these.
 
     Example:
@@ -87,6 +89,7 @@ class Region(BaseModel):
     trainable: bool = True
     variadic: bool = False
     shapes: tuple[tuple[int, ...], ...] = ()
+    derived_from: str | None = None
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -158,6 +161,18 @@ class Region(BaseModel):
         if len(wanted) != len(shapes):
             raise InputError(f"region {self.key} takes {len(wanted)} inputs; got {len(shapes)} shapes")
         return tuple(port.sized(tuple(shape)) for port, shape in zip(wanted, shapes, strict=True))
+
+    def typical(self) -> tuple[Port, ...]:
+        """The input ports at the typical shapes; where none are declared, free sizes are taken as 32.
+
+        Example:
+            >>> from cortigraph.regions.vision import REGIONS
+            >>> [str(port) for port in REGIONS[0].typical()]
+            ['image[channel=1,height=28,width=28] float32 raw']
+        """
+        # Two parts are the least that a variadic region can join.
+        wanted = self.accepts[:1] * 2 if self.variadic else self.accepts
+        return self.offered(self.shapes or [[size or _FREE for size in port.sizes] for port in wanted])
 
     def accepts_problems(self, offered: Sequence[Port], where: str) -> list[str]:
         """Why these outputs may not be wired to this region; empty when they may.

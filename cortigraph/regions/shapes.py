@@ -1,4 +1,8 @@
-"""Shapes: the exact output ports of a module for given inputs, found without computing anything."""
+"""Shapes: what a module emits for given inputs, found without computing anything.
+
+emitted   the exact output ports
+dry_run   the run on torch's meta device behind it
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from cortigraph.regions.ports import Port
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["emitted"]
+__all__ = ["dry_run", "emitted"]
 
 # Two samples, so that a module that mixes up the batch with another axis of size one is found out.
 _BATCH = 2
@@ -33,13 +37,8 @@ def emitted(module: nn.Module, inputs: Sequence[Port], emits: Sequence[Port], *,
     Raises:
         InputError: The module can't take such inputs, or emits what is not declared.
     """
-    import torch
-
-    bare = _without_storage(module)
-    values = [_meta(port) for port in inputs]
     try:
-        with torch.no_grad():
-            outputs: Mapping[str, Tensor] = bare(*values)
+        outputs = dry_run(module, inputs)
     except (RuntimeError, ValueError, IndexError) as error:
         told = ", ".join(map(str, inputs))
         raise InputError(f"{where} can't take {told}: {error}; give larger inputs or choose another region") from error
@@ -47,6 +46,24 @@ def emitted(module: nn.Module, inputs: Sequence[Port], emits: Sequence[Port], *,
     if undeclared:
         raise InputError(f"{where} emits {', '.join(undeclared)}, which it does not declare; add them to `emits`")
     return tuple(port.sized(tuple(outputs[port.name].shape[1:])) for port in emits if port.name in outputs)
+
+
+def dry_run(module: nn.Module, inputs: Sequence[Port]) -> Mapping[str, Tensor]:
+    """Runs a module on torch's meta device: tensors have shapes, and nothing else.
+
+    Args:
+        module: Stays as it is; a copy without storage is run, in evaluation mode.
+        inputs: What `forward` is given, every size known.
+
+    Returns:
+        What it emits for a batch of two.
+    """
+    import torch
+
+    bare = _without_storage(module)
+    with torch.no_grad():
+        outputs: Mapping[str, Tensor] = bare(*(_meta(port) for port in inputs))
+    return outputs
 
 
 def _without_storage(module: nn.Module) -> nn.Module:
