@@ -30,8 +30,8 @@ def test_three_modalities_come_out_as_their_ports_say(maker: Make, cache: Path) 
     made.write()
     data = load(made.spec("image", "audio", "text"), made.root, cache)
     assert str(data.ports["image"]) == "image[channel=1,height=12,width=12] float32 raw"
-    assert str(data.ports["audio"]) == "audio[channel=1,frequency=16,time=16] float32 raw"
-    assert str(data.ports["text"]) == "text[part=2,token=16] int64 raw"
+    assert str(data.ports["audio"]) == "audio[channel=1,height=16,width=16] float32 raw"
+    assert str(data.ports["text"]) == "text[row=2,token=16] int64 raw"
     for name, port in data.ports.items():
         assert data.inputs[name].shape == (30, *port.sizes)
         assert data.inputs[name].dtype == port.dtype

@@ -22,7 +22,7 @@ __all__ = ["LENGTH", "describe"]
 LENGTH = 64
 _START = {"image": 10, "audio": 28, "text": 46}
 _WIDTH = 18
-_SEEN = 512  # train rows looked at, evenly spaced: enough for moments, and quick for any size
+_SEEN = 256  # train rows looked at, evenly spaced: enough for moments, and quick for any size
 
 Vector = NDArray[np.float64]
 

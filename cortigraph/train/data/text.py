@@ -1,4 +1,4 @@
-"""Texts to arrays: word pieces of the MiniLM vocabulary as int64 [part=2, token]: ids, and 1 where there is one."""
+"""Texts to arrays: word pieces of the MiniLM vocabulary as int64 [row=2, token]: ids, and 1 where there is one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TextDecoder:
     tokens: int
 
     modality: ClassVar[str] = "text"
-    axes: ClassVar[tuple[str, ...]] = ("part", "token")
+    axes: ClassVar[tuple[str, ...]] = ("row", "token")
     dtype: ClassVar[str] = "int64"
     from_file: ClassVar[bool] = False
 
