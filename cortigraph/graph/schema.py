@@ -1,0 +1,181 @@
+"""What the graph is made of: labels, relationship types, embedding dimensions, and the recorded migrations.
+
+A migration is a list of statements that may run twice without harm; when all have run it is recorded as a node
+`(:Migration {key, version, name, applied_at})`. Two processes that migrate at once therefore do the same thing twice
+and record it once. A released migration is never edited: what changes comes as a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from cortigraph.graph import cypher
+from cortigraph.graph.errors import StoreError
+
+__all__ = [
+    "DATASET_DIMENSION",
+    "EMBEDDING_DIMENSIONS",
+    "MIGRATIONS",
+    "REGION_DIMENSION",
+    "TEXT_DIMENSION",
+    "TEXT_INDEX",
+    "Label",
+    "Migration",
+    "RelType",
+    "migrate",
+    "recorded_version",
+]
+
+TEXT_DIMENSION = 384  # all-MiniLM-L6-v2
+REGION_DIMENSION = TEXT_DIMENSION + 64 + 112  # text, structure, function
+DATASET_DIMENSION = TEXT_DIMENSION + 64  # text, statistics
+TEXT_INDEX = "cortigraph_text"
+INDEX_SECONDS = 120
+
+
+class Label(StrEnum):
+    """The kinds of node. Each has a unique `key`."""
+
+    AREA = "Area"
+    REGION = "Region"
+    MODALITY = "Modality"
+    DATASET = "Dataset"
+    TASK = "Task"
+    SCENE = "Scene"
+    SEARCH = "Search"
+    CANDIDATE = "Candidate"
+    PATHWAY = "Pathway"
+    RUN = "Run"
+    ENTITY = "Entity"
+    SOURCE = "Source"
+    BATCH = "Batch"
+    MIGRATION = "Migration"
+
+
+class RelType(StrEnum):
+    """The kinds of relationship of the system's own; facts between entities bring theirs."""
+
+    HAS_REGION = "HAS_REGION"
+    ACCEPTS = "ACCEPTS"
+    EMITS = "EMITS"
+    DERIVED_FROM = "DERIVED_FROM"
+    HAS_MODALITY = "HAS_MODALITY"
+    FOR_TASK = "FOR_TASK"
+    POSED_ON = "POSED_ON"
+    FOR_SCENE = "FOR_SCENE"
+    IN_SEARCH = "IN_SEARCH"
+    USES = "USES"
+    CHOSEN_FROM = "CHOSEN_FROM"
+    OF = "OF"
+    ON = "ON"
+    FROM = "FROM"
+    PREDICTED = "PREDICTED"
+
+
+EMBEDDING_DIMENSIONS: dict[str, int] = {
+    Label.REGION: REGION_DIMENSION,
+    Label.DATASET: DATASET_DIMENSION,
+    Label.SCENE: TEXT_DIMENSION,
+    Label.ENTITY: TEXT_DIMENSION,
+}
+
+SEARCHED_LABELS = [Label.REGION, Label.DATASET, Label.SCENE, Label.AREA, Label.ENTITY, Label.PATHWAY]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step of the schema.
+
+    Args:
+        version: Its number; they count up from 1 without a gap.
+        name: What it does, in a few words.
+        statements: Gives its Cypher; each statement may run twice.
+    """
+
+    version: int
+    name: str
+    statements: Callable[[], list[str]]
+
+    @property
+    def key(self) -> str:
+        """What the record in the graph is merged on."""
+        return f"{self.version:04d}"
+
+
+def _keys() -> list[str]:
+    return [cypher.unique_key(label) for label in Label]
+
+
+def _vectors() -> list[str]:
+    return [cypher.vector_index(label, dimension) for label, dimension in EMBEDDING_DIMENSIONS.items()]
+
+
+def _text() -> list[str]:
+    return [cypher.text_index(TEXT_INDEX, [str(label) for label in SEARCHED_LABELS], ["name", "description", "text"])]
+
+
+MIGRATIONS = (
+    Migration(1, "unique keys", _keys),
+    Migration(2, "vector indexes", _vectors),
+    Migration(3, "full-text index", _text),
+)
+
+
+class Executor(Protocol):
+    """The part of a store that migrations need."""
+
+    def read(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of a query that changes nothing."""
+
+    def write(self, query: str, **parameters: Any) -> Any:
+        """Run a query that changes the store."""
+
+
+def recorded_version(store: Executor) -> int:
+    """The version that the store says it has; 0 for an empty one.
+
+    Args:
+        store: Any executor.
+
+    Raises:
+        StoreError: It is newer than this code.
+    """
+    version = int(store.read(cypher.SCHEMA_VERSION)[0]["version"])
+    newest = MIGRATIONS[-1].version
+    if version > newest:
+        raise StoreError(
+            f"the store has schema version {version}, this cortigraph knows up to {newest}: "
+            "upgrade it with `pip install -U cortigraph`"
+        )
+    return version
+
+
+def migrate(store: Executor) -> list[Migration]:
+    """Bring the store to the newest schema. Safe to call twice, and from several processes at once.
+
+    Args:
+        store: Any executor.
+
+    Returns:
+        The migrations that were applied now; none if the store was up to date.
+
+    Raises:
+        StoreError: The store is newer than this code, or refuses a statement.
+
+    Example:
+        >>> [migration.name for migration in MIGRATIONS]
+        ['unique keys', 'vector indexes', 'full-text index']
+    """
+    version = recorded_version(store)
+    due = [migration for migration in MIGRATIONS if migration.version > version]
+    for migration in due:
+        for statement in migration.statements():
+            store.write(statement)
+        store.write(cypher.RECORD_MIGRATION, key=migration.key, version=migration.version, name=migration.name)
+    if due:
+        # An index that is still being built answers with nothing, or not at all.
+        store.read(cypher.AWAIT_INDEXES, seconds=INDEX_SECONDS)
+    return due

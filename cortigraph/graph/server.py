@@ -1,0 +1,234 @@
+"""The embedded Neo4j of a home: found running or started, and stopped.
+
+database/server.json      pid, create_time, port, version of the server that runs (gone when none does)
+database/password         readable by the user alone; `password.new` until the server has taken it over
+database/server.log       what the server said, the place to look when it does not start
+database/starting.lock    held while a process starts a server: two that open a home at once share one
+database/running.lock     held by the server itself as long as it lives
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cortigraph.graph import _launch, jars
+from cortigraph.graph.errors import StoreError
+from cortigraph.graph.home import Home
+
+__all__ = ["Address", "Status", "ensure", "start", "status", "stop"]
+
+USER = "neo4j"
+STARTING_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a client needs to log in. The password stays out of `repr`, logs and errors."""
+
+    uri: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a home's server without starting it."""
+
+    running: bool
+    pid: int | None = None
+    port: int | None = None
+    version: str = jars.NEO4J_VERSION
+    since: float | None = None  # seconds since the epoch
+    stored_bytes: int = 0
+
+    @property
+    def uri(self) -> str | None:
+        """Where a client connects."""
+        return f"bolt://127.0.0.1:{self.port}" if self.port else None
+
+
+def ensure(home: Home, progress: jars.Progress | None = None) -> Address:
+    """The address of the home's server, which is started (and its jars fetched) if it does not run.
+
+    Args:
+        home: Whose store.
+        progress: Called with (done, in all, text) while jars are fetched on first use.
+
+    Returns:
+        Where it is and how to log in.
+
+    Raises:
+        SetupError: Java or the jars can't be had.
+        StoreError: The server does not start; carries the diagnosis and the log's last lines.
+
+    Example:
+        >>> ensure(Home.resolve()).uri  # doctest: +SKIP
+        'bolt://127.0.0.1:43121'
+    """
+    return _running_address(home) or start(home, progress)
+
+
+def start(home: Home, progress: jars.Progress | None = None) -> Address:
+    """Start the home's server, or find the one that another process has just started.
+
+    Args:
+        home: Whose store.
+        progress: Called while jars are fetched.
+
+    Returns:
+        Where it is and how to log in.
+
+    Raises:
+        SetupError: Java or the jars can't be had.
+        StoreError: The server does not start.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = home.database / "starting.lock"
+    try:
+        with FileLock(lock, timeout=STARTING_SECONDS):
+            found = _running_address(home)
+            if found is not None:
+                return found
+            _launch.check_space(home.database)
+            class_path = jars.fetch(progress=progress)
+            password = _password(home.database)
+            port = _launch.launch(home.database, class_path[0].parent, jars.NEO4J_VERSION)
+            return Address(f"bolt://127.0.0.1:{port}", USER, password)
+    except Timeout as error:
+        raise StoreError(
+            f"another process has been starting the server in {home.database} for {STARTING_SECONDS:.0f} s; "
+            f"see server.log there, end that process, and try again"
+        ) from error
+    except PermissionError as error:
+        raise StoreError(
+            f"no permission to use {home.database}: {error}; choose another with CORTIGRAPH_HOME"
+        ) from error
+
+
+def stop(home: Home, timeout: float = 60.0) -> bool:
+    """Stop the home's server cleanly; nothing that was committed is lost either way.
+
+    Args:
+        home: Whose server.
+        timeout: Seconds to wait before it is killed.
+
+    Returns:
+        Whether one was running.
+    """
+    import psutil
+
+    state = read_state(home)
+    if state is None:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(state["pid"])
+        process.terminate()
+        deadline = time.monotonic() + timeout
+        while _is_alive(state) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if _is_alive(state):
+            process.kill()
+    read_state(home)  # clears what a killed one left, and touches nothing of a successor's
+    return True
+
+
+def status(home: Home) -> Status:
+    """What runs, where, and how much is stored. Starts nothing.
+
+    Args:
+        home: Whose server.
+
+    Example:
+        >>> import tempfile
+        >>> status(Home.resolve(tempfile.mkdtemp())).running
+        False
+    """
+    state = read_state(home)
+    stored = _stored_bytes(home.root / "database")
+    if state is None:
+        return Status(running=False, stored_bytes=stored)
+    return Status(True, state["pid"], state["port"], state["version"], state["create_time"], stored)
+
+
+def read_state(home: Home) -> dict[str, Any] | None:
+    """The state of the server that runs now; a file that a killed server left behind is removed.
+
+    The creation time guards against another process that has been given the same number since.
+    """
+    path = _state_file(home.root / "database")
+    try:
+        text = path.read_text(encoding="utf-8")
+        state: dict[str, Any] = json.loads(text)
+        if _is_alive(state):
+            return state
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        pass  # not ours or half a file: as good as none
+    with contextlib.suppress(OSError):
+        if path.read_text(encoding="utf-8") == text:  # unless a new server has just written its own
+            path.unlink()
+    return None
+
+
+def _running_address(home: Home) -> Address | None:
+    state = read_state(home)
+    if state is None:
+        return None
+    try:
+        password = (home.database / "password").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        # Without the password the running server is of no use to anyone: stop it, and the next start sets a new one.
+        stop(home)
+        return None
+    return Address(f"bolt://127.0.0.1:{state['port']}", USER, password)
+
+
+def _is_alive(state: dict[str, Any]) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(state["pid"])
+        # A zombie is dead; where nothing reaps orphans it would look alive for ever.
+        return abs(process.create_time() - state["create_time"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _password(database: Path) -> str:
+    """The password in force, or a new one that the server will take over at its start."""
+    for name in ("password", "password.new"):
+        with contextlib.suppress(FileNotFoundError):
+            text = (database / name).read_text(encoding="utf-8")
+            if text:
+                return text
+    password = secrets.token_urlsafe(24)
+    path = database / "password.new"
+    path.unlink(missing_ok=True)
+    (database / "password").unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(password)
+        file.flush()
+        os.fsync(descriptor)
+    return password
+
+
+def _state_file(database: Path) -> Path:
+    return database / "server.json"
+
+
+def _stored_bytes(database: Path) -> int:
+    total = 0
+    for path in (database / "neo4j" / "data").rglob("*"):
+        with contextlib.suppress(OSError):  # files come and go while the server runs
+            total += path.stat().st_size if path.is_file() else 0
+    return total

@@ -1,0 +1,316 @@
+"""The one seam between cortigraph and Neo4j: everything above builds on `read`, `write`, `columns` and `transaction`.
+
+The same code serves the embedded server of a home and a remote one by URI. What may fail for a moment (a dead-lock, a
+leader that moves, a lost connection) is retried by the driver's managed transactions; if the embedded server itself
+was killed, the next call starts it again and goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from cortigraph.graph import _driver, cypher, schema, server
+from cortigraph.graph.errors import InputError, QueryError, StoreError
+from cortigraph.graph.home import Home
+from cortigraph.graph.jars import Progress
+
+if TYPE_CHECKING:
+    import neo4j
+
+__all__ = ["Store", "Transaction", "Written", "open_store"]
+
+T = TypeVar("T")
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write gave.
+
+    Args:
+        rows: What the query returned.
+        counters: What the server says that it changed, such as `nodes_created`; only what is not zero.
+    """
+
+    rows: Rows
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+class Transaction:
+    """One open transaction: the same `read` and `write` as a store's, committed as a whole or not at all."""
+
+    def __init__(self, inner: neo4j.Transaction | neo4j.ManagedTransaction) -> None:
+        self._inner = inner
+
+    def read(self, query: str, **parameters: Any) -> Rows:
+        """Rows of a query, which sees what this transaction has written.
+
+        Args:
+            query: Cypher.
+            parameters: The values that it names with `$`.
+
+        Raises:
+            QueryError: The server refuses it.
+            StoreError: The store can't be reached.
+        """
+        with _driver.translated(within=True):
+            return [dict(record) for record in self._inner.run(query, _driver.sendable(parameters))]
+
+    def write(self, query: str, **parameters: Any) -> Written:
+        """Run a query that changes the store.
+
+        Args:
+            query: Cypher.
+            parameters: The values that it names with `$`.
+
+        Returns:
+            Its rows and the server's counters.
+
+        Raises:
+            QueryError: The server refuses it.
+            StoreError: The store can't be reached.
+        """
+        with _driver.translated(within=True):
+            result = self._inner.run(query, _driver.sendable(parameters))
+            rows = [dict(record) for record in result]
+            return Written(rows, _driver.counters(result.consume()))
+
+    def columns(self, query: str, **parameters: Any) -> dict[str, list[Any]]:
+        """The same rows as one list per column."""
+        with _driver.translated(within=True):
+            result = self._inner.run(query, _driver.sendable(parameters))
+            return _driver.transpose(list(result.keys()), list(result))
+
+    def execute(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in this transaction: so a function takes a store or an open transaction alike."""
+        return work(self)
+
+
+class Store:
+    """An open store. Made by `open_store`; close it, or use it in a `with`.
+
+    Example:
+        >>> with open_store() as store:  # doctest: +SKIP
+        ...     store.read("RETURN $x AS x", x=1)
+        [{'x': 1}]
+    """
+
+    def __init__(
+        self,
+        address: server.Address,
+        *,
+        home: Home | None = None,
+        database: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.home = home
+        self.read_only = read_only
+        self._address = address
+        self._database = database
+        self._driver = _driver.connect(address, embedded=home is not None)
+        self._known_names: dict[str, list[str]] = {}
+
+    def __repr__(self) -> str:
+        where = f"home={str(self.home.root)!r}" if self.home else f"uri={self._address.uri!r}"
+        return f"Store({where}{', read_only=True' if self.read_only else ''})"
+
+    @property
+    def uri(self) -> str:
+        """Where the server listens; the port of an embedded one changes when it is started anew."""
+        return self._address.uri
+
+    def read(self, query: str, **parameters: Any) -> Rows:
+        """Rows of a query that changes nothing; the server refuses one that would.
+
+        Args:
+            query: Cypher.
+            parameters: The values that it names with `$`.
+
+        Returns:
+            One dict per row.
+
+        Raises:
+            QueryError: The server refuses it.
+            StoreError: The store can't be reached.
+        """
+        return self._run(lambda transaction: transaction.read(query, **parameters), write=False)
+
+    def columns(self, query: str, **parameters: Any) -> dict[str, list[Any]]:
+        """The rows of a query as one list per column: the fast way to read many.
+
+        Args:
+            query: Cypher that changes nothing.
+            parameters: The values that it names with `$`.
+
+        Returns:
+            A list per returned name, all equally long, in the order of the rows.
+
+        Raises:
+            QueryError: The server refuses it.
+            StoreError: The store can't be reached.
+
+        Example:
+            >>> store.columns("UNWIND [1, 2] AS x RETURN x, x * x AS y")  # doctest: +SKIP
+            {'x': [1, 2], 'y': [1, 4]}
+        """
+        with contextlib.suppress(QueryError, StoreError):
+            names = self._names(query, parameters)
+            rows = self.read(cypher.collected(query, names), **parameters)[0]["rows"]
+            return _driver.transpose(names, rows)
+        # Not every query can stand inside another, and not every result fits the server's memory: row by row, then.
+        return self._run(lambda transaction: transaction.columns(query, **parameters), write=False)
+
+    def write(self, query: str, **parameters: Any) -> Written:
+        """Run a query that changes the store, in a transaction of its own.
+
+        Args:
+            query: Cypher.
+            parameters: The values that it names with `$`.
+
+        Returns:
+            Its rows and the server's counters.
+
+        Raises:
+            InputError: The store was opened read-only.
+            QueryError: The server refuses it.
+            StoreError: The store can't be reached.
+        """
+        return self.execute(lambda transaction: transaction.write(query, **parameters))
+
+    def execute(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in one write transaction, again from the start if it fails for a passing reason.
+
+        Args:
+            work: Gets the transaction; may be called more than once, so it should merge and not create.
+
+        Returns:
+            What `work` returns.
+        """
+        self._refuse_if_read_only()
+        return self._run(work, write=True)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One transaction over several calls: committed at the end, rolled back if anything is raised inside.
+
+        It can't be retried by itself; where that matters, pass a function to `execute`.
+
+        Yields:
+            The transaction.
+        """
+        self._revive()
+        with _driver.translated(self.uri), self._session(write=not self.read_only) as session:
+            inner = session.begin_transaction()
+            with inner:
+                yield Transaction(inner)
+                inner.commit()
+
+    def close(self) -> None:
+        """Close the connections. The embedded server goes on, and stops by itself when nobody needs it."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _names(self, query: str, parameters: dict[str, Any]) -> list[str]:
+        """What a query returns, asked of the server once per query text."""
+        if query not in self._known_names:
+
+            def explain(transaction: Transaction) -> list[str]:
+                return list(transaction.columns(f"EXPLAIN {query}", **parameters))
+
+            self._known_names[query] = self._run(explain, write=False)
+        return self._known_names[query]
+
+    def _run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        self._revive()
+        try:
+            return self._attempt(work, write=write)
+        except _driver.UnreachableError:
+            if not self._revive():
+                raise
+            return self._attempt(work, write=write)
+
+    def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        with _driver.translated(self.uri), self._session(write=write) as session:
+            execute = session.execute_write if write else session.execute_read
+            return execute(lambda inner: work(Transaction(inner)))
+
+    def _session(self, *, write: bool) -> neo4j.Session:
+        return self._driver.session(database=self._database, default_access_mode="WRITE" if write else "READ")
+
+    def _revive(self) -> bool:
+        """If the embedded server is gone, start it and connect anew; a glance at the process table costs 0.1 ms."""
+        if self.home is None:
+            return False
+        address = server.ensure(self.home)
+        if address == self._address:
+            return False
+        self._driver.close()
+        self._address = address
+        self._driver = _driver.connect(address, embedded=True)
+        return True
+
+    def _refuse_if_read_only(self) -> None:
+        if self.read_only:
+            raise InputError("the store was opened read-only; open it with read_only=False to write")
+
+
+def open_store(
+    home: Home | None = None,
+    uri: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    *,
+    database: str | None = None,
+    read_only: bool = False,
+    progress: Progress | None = None,
+) -> Store:
+    """Open the embedded store of a home, or a remote one, with its schema up to date.
+
+    Args:
+        home: Whose embedded store; `Home.resolve()` if left out. A home that is given wins over `CORTIGRAPH_URI`.
+        uri: A remote server instead, such as `neo4j+s://…`; else `CORTIGRAPH_URI`.
+        user: For a remote server; else `CORTIGRAPH_USER`, else `neo4j`.
+        password: For a remote server; else `CORTIGRAPH_PASSWORD`.
+        database: A remote server's database; else `CORTIGRAPH_DATABASE`, else its default.
+        read_only: Refuse every write, and migrate nothing.
+        progress: Called while the server's jars are fetched on first use.
+
+    Returns:
+        The open store.
+
+    Raises:
+        SetupError: The embedded server can't be set up, or a password is missing.
+        StoreError: It does not start or answer, or its schema is newer than this code.
+
+    Example:
+        >>> with open_store() as store:  # doctest: +SKIP
+        ...     store.read("MATCH (r:Region) RETURN count(r) AS regions")
+    """
+    uri = uri or (None if home else os.environ.get("CORTIGRAPH_URI")) or None
+    if uri:
+        address = _driver.remote_address(uri, user, password)
+        store = Store(address, database=database or os.environ.get("CORTIGRAPH_DATABASE"), read_only=read_only)
+    else:
+        home = home or Home.resolve()
+        store = Store(server.ensure(home, progress), home=home, read_only=read_only)
+    try:
+        if read_only:
+            schema.recorded_version(store)
+        else:
+            schema.migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
