@@ -183,3 +183,86 @@ PING = "RETURN 1 AS one"
 COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions[0] AS version, edition"
 COUNT_BY_LABEL = "MATCH (n) UNWIND labels(n) AS label RETURN label, count(*) AS count ORDER BY label"
 DELETE_SOME = "MATCH (n) WHERE NOT n:Migration WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS deleted"
+
+# What `check` looks for: (what it is called, how it is said, the query). Each row has `label` and `key`, and `detail`
+# where there is more to say. A node is named by its key, or by the server's own identifier where it has none.
+_NODE = "labels(n)[0] AS label, coalesce(n.key, elementId(n)) AS key"
+CHECKS = (
+    ("no key", "has no key", f"MATCH (n) WHERE n.key IS NULL RETURN {_NODE}"),
+    (
+        "unknown label",
+        "has no label that this version knows; its labels: {detail}",
+        f"MATCH (n) WHERE none(l IN labels(n) WHERE l IN $known) RETURN {_NODE}, labels(n) AS detail",
+    ),
+    (
+        "run of nothing",
+        "is not OF exactly one region or pathway ({detail})",
+        f"MATCH (n:Run) WITH n, COUNT {{ (n)-[:OF]->(x) WHERE x:Region OR x:Pathway }} AS found WHERE found <> 1 "
+        f"RETURN {_NODE}, found AS detail",
+    ),
+    (
+        "run on nothing",
+        "is not ON exactly one data set ({detail})",
+        f"MATCH (n:Run) WITH n, COUNT {{ (n)-[:ON]->(:Dataset) }} AS found WHERE found <> 1 "
+        f"RETURN {_NODE}, found AS detail",
+    ),
+    (
+        "run without record",
+        "lacks {detail}",
+        "MATCH (n:Run) WITH n, [p IN ['metrics', 'seed', 'versions', 'finished_at'] WHERE n[p] IS NULL] AS lacks "
+        f"WHERE size(lacks) > 0 RETURN {_NODE}, lacks AS detail",
+    ),
+    (
+        "candidate without search",
+        "is IN_SEARCH of no search",
+        f"MATCH (n:Candidate) WHERE NOT EXISTS {{ (n)-[:IN_SEARCH]->(:Search) }} RETURN {_NODE}",
+    ),
+    (
+        "candidate without region",
+        "USES no region",
+        f"MATCH (n:Candidate) WHERE NOT EXISTS {{ (n)-[:USES]->(:Region) }} RETURN {_NODE}",
+    ),
+    (
+        "candidate told twice",
+        "shares its index in the search with {detail}",
+        "MATCH (n:Candidate)-[:IN_SEARCH]->(s:Search)<-[:IN_SEARCH]-(m:Candidate) "
+        f"WHERE n.index = m.index AND n.key < m.key RETURN {_NODE}, m.key AS detail",
+    ),
+    (
+        "pathway without scene",
+        "is FOR_SCENE of no scene",
+        f"MATCH (n:Pathway) WHERE NOT EXISTS {{ (n)-[:FOR_SCENE]->(:Scene) }} RETURN {_NODE}",
+    ),
+    (
+        "pathway without region",
+        "USES no region",
+        f"MATCH (n:Pathway) WHERE NOT EXISTS {{ (n)-[:USES]->(:Region) }} RETURN {_NODE}",
+    ),
+    (
+        "pathway without run",
+        "has no run",
+        f"MATCH (n:Pathway) WHERE NOT EXISTS {{ (n)<-[:OF]-(:Run) }} RETURN {_NODE}",
+    ),
+    (
+        "region without area",
+        "is in no area",
+        f"MATCH (n:Region) WHERE NOT EXISTS {{ (n)<-[:HAS_REGION]-(:Area) }} RETURN {_NODE}",
+    ),
+    (
+        "wrong embedding",
+        "has an embedding of {detail} numbers, the index has another dimension",
+        "UNWIND keys($dimensions) AS l MATCH (n:$(l)) "
+        "WHERE n.embedding IS NOT NULL AND size(n.embedding) <> $dimensions[l] "
+        f"RETURN {_NODE}, size(n.embedding) AS detail",
+    ),
+)
+REFERENCED_WEIGHTS = """
+CALL () {
+  MATCH (n:Run|Region) WHERE n.weights IS NOT NULL
+  RETURN labels(n)[0] AS label, n.key AS key, n.weights AS weights
+  UNION ALL
+  MATCH (n)-[r:USES]->(:Region) WHERE r.weights IS NOT NULL
+  RETURN labels(n)[0] AS label, n.key AS key, r.weights AS weights
+}
+RETURN weights, collect([label, key])[0] AS user, count(*) AS users ORDER BY weights
+"""

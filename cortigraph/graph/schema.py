@@ -127,10 +127,10 @@ MIGRATIONS = (
 class Executor(Protocol):
     """The part of a store that migrations need."""
 
-    def read(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+    def read(self, query: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of a query that changes nothing."""
 
-    def write(self, query: str, **parameters: Any) -> Any:
+    def write(self, query: str, /, **parameters: Any) -> Any:
         """Run a query that changes the store."""
 
 

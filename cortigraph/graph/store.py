@@ -47,7 +47,7 @@ class Transaction:
     def __init__(self, inner: neo4j.Transaction | neo4j.ManagedTransaction) -> None:
         self._inner = inner
 
-    def read(self, query: str, **parameters: Any) -> Rows:
+    def read(self, query: str, /, **parameters: Any) -> Rows:
         """Rows of a query, which sees what this transaction has written.
 
         Args:
@@ -61,7 +61,7 @@ class Transaction:
         with _driver.translated(within=True):
             return [dict(record) for record in self._inner.run(query, _driver.sendable(parameters))]
 
-    def write(self, query: str, **parameters: Any) -> Written:
+    def write(self, query: str, /, **parameters: Any) -> Written:
         """Run a query that changes the store.
 
         Args:
@@ -80,7 +80,7 @@ class Transaction:
             rows = [dict(record) for record in result]
             return Written(rows, _driver.counters(result.consume()))
 
-    def columns(self, query: str, **parameters: Any) -> dict[str, list[Any]]:
+    def columns(self, query: str, /, **parameters: Any) -> dict[str, list[Any]]:
         """The same rows as one list per column."""
         with _driver.translated(within=True):
             result = self._inner.run(query, _driver.sendable(parameters))
@@ -124,7 +124,7 @@ class Store:
         """Where the server listens; the port of an embedded one changes when it is started anew."""
         return self._address.uri
 
-    def read(self, query: str, **parameters: Any) -> Rows:
+    def read(self, query: str, /, **parameters: Any) -> Rows:
         """Rows of a query that changes nothing; the server refuses one that would.
 
         Args:
@@ -140,7 +140,7 @@ class Store:
         """
         return self._run(lambda transaction: transaction.read(query, **parameters), write=False)
 
-    def columns(self, query: str, **parameters: Any) -> dict[str, list[Any]]:
+    def columns(self, query: str, /, **parameters: Any) -> dict[str, list[Any]]:
         """The rows of a query as one list per column: the fast way to read many.
 
         Args:
@@ -165,7 +165,7 @@ class Store:
         # Not every query can stand inside another, and not every result fits the server's memory: row by row, then.
         return self._run(lambda transaction: transaction.columns(query, **parameters), write=False)
 
-    def write(self, query: str, **parameters: Any) -> Written:
+    def write(self, query: str, /, **parameters: Any) -> Written:
         """Run a query that changes the store, in a transaction of its own.
 
         Args:

@@ -207,8 +207,8 @@ def _edge_mismatch(
         )
     parallel = transaction.read(cypher.parallel_edges(rel_type, *labels), rows=slim)
     reasons = [
-        f"row {first + fault['i'] + 1}: {batch[fault['i']]['start']!r} → {batch[fault['i']]['end']!r} has {fault['found']}; "
-        "give each a key"
+        f"row {first + fault['i'] + 1}: {batch[fault['i']]['start']!r} → {batch[fault['i']]['end']!r} "
+        f"has {fault['found']}; give each a key"
         for fault in parallel
     ]
     return _mismatch(
