@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,6 +25,7 @@ from cortigraph.regions.builders import builder
 __all__ = ["ConvNet", "Layer", "lenet3", "lenet5", "mediumnet", "sparsenet"]
 
 _SLOPE = 0.01
+_Count = Annotated[int, Field(ge=1)]
 _SPACE: dict[str, list[int]] = {"width": [4, 8, 16], "grid": [1, 2, 3, 4]}
 
 
@@ -87,7 +90,7 @@ class ConvNet(nn.Module):
 
 
 @builder("lenet3", space=_SPACE)
-def lenet3(channels: int = 1, classes: int | None = None, width: int = 8, grid: int = 3) -> nn.Module:
+def lenet3(channels: _Count = 1, classes: _Count | None = None, width: _Count = 8, grid: _Count = 3) -> nn.Module:
     """LeNet3; `width` is the channels of the first layer, the others double.
 
     Example:
@@ -99,19 +102,19 @@ def lenet3(channels: int = 1, classes: int | None = None, width: int = 8, grid: 
 
 
 @builder("lenet5", space=_SPACE)
-def lenet5(channels: int = 1, classes: int | None = None, width: int = 8, grid: int = 3) -> nn.Module:
+def lenet5(channels: _Count = 1, classes: _Count | None = None, width: _Count = 8, grid: _Count = 3) -> nn.Module:
     """LeNet5; `width` is the channels of the first layer, the others double."""
     return ConvNet(channels, _doubling(width, kernels=(5, 3, 3, 3, 3)), classes, grid)
 
 
 @builder("mediumnet", space=_SPACE)
-def mediumnet(channels: int = 1, classes: int | None = None, width: int = 8, grid: int = 3) -> nn.Module:
+def mediumnet(channels: _Count = 1, classes: _Count | None = None, width: _Count = 8, grid: _Count = 3) -> nn.Module:
     """MediumNet; `width` is the channels of the first layer, the others double."""
     return ConvNet(channels, _doubling(width, kernels=(3, 3, 3, 3)), classes, grid)
 
 
 @builder("sparsenet", space=_SPACE)
-def sparsenet(channels: int = 1, classes: int | None = None, width: int = 8, grid: int = 3) -> nn.Module:
+def sparsenet(channels: _Count = 1, classes: _Count | None = None, width: _Count = 8, grid: _Count = 3) -> nn.Module:
     """SparseNet: a bottleneck of one channel at full size, then depthwise convolutions from `width` channels on.
 
     The sizes that the paper prints leave no room for a pool behind the first two layers.

@@ -148,7 +148,11 @@ class Region(BaseModel):
             ['image[channel=32,height=4,width=4] float32 map', 'image[feature=288] float32 features', \
 'image[class=10] float32 logits']
         """
-        module = builders.get(self.builder).build(**{**copy.deepcopy(self.arguments), **overrides})
+        import torch
+
+        # The module is thrown away: its initial values must not change those of the next one.
+        with torch.random.fork_rng(devices=[]):
+            module = builders.get(self.builder).build(**{**copy.deepcopy(self.arguments), **overrides})
         return emitted(module, self.offered(shapes), self.emits, where=f"region {self.key}")
 
     def offered(self, shapes: Sequence[Sequence[int]]) -> tuple[Port, ...]:
