@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
-from cortigraph.train.data import DataSpec
+from cortigraph.regions import WeightStore, audio, fusion, vision
+from cortigraph.regions.blueprint import Blueprint, Node
+from cortigraph.train.data import Dataset, DataSpec, load
 
 RATE = 8000  # Hz
 
@@ -83,3 +86,42 @@ def maker(tmp_path: Path) -> Callable[[], Maker]:
 def cache(tmp_path: Path) -> Path:
     """A folder for decoded data."""
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def maker_of_dataset(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """The files behind `dataset`."""
+    made = Maker(tmp_path_factory.mktemp("bars")).samples(120)
+    made.write()
+    return made
+
+
+@pytest.fixture(scope="session")
+def dataset(maker_of_dataset: Maker, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """120 pictures with sounds, three classes; 72, 24 and 24 in the splits."""
+    return load(maker_of_dataset.spec("image", "audio"), maker_of_dataset.root, tmp_path_factory.mktemp("cache"))
+
+
+def recogniser(dataset: Dataset, name: str, classes: int = 3) -> Blueprint:
+    """LeNet3 on one input of the data set."""
+    region = {"image": vision, "audio": audio}[name].REGIONS[0]
+    region = region.model_copy(update={"arguments": {"classes": classes}})
+    node = Node(name=name[:3], region=region, inputs=(name,))
+    return Blueprint(inputs=(dataset.ports[name],), nodes=(node,), output=f"{name[:3]}.logits")
+
+
+def fused(dataset: Dataset, store: WeightStore) -> Blueprint:
+    """Two frozen recognisers and a trainable joint of their features and opinions."""
+    nodes = []
+    for name in ("image", "audio"):
+        node = recogniser(dataset, name).nodes[0]
+        torch.manual_seed(len(name))
+        weights = store.save(node.region.build(None).state_dict())
+        region = node.region.model_copy(update={"weights": weights})
+        nodes.append(node.model_copy(update={"region": region, "frozen": True}))
+    joint = next(region for region in fusion.REGIONS if region.id == "concat")
+    joint = joint.model_copy(update={"arguments": {"sizes": [288, 288], "classes": 3}})
+    reads = ("ima.features", "aud.features", "ima.logits", "aud.logits")
+    nodes.append(Node(name="join", region=joint, inputs=reads))
+    ports = tuple(dataset.ports[name] for name in ("image", "audio"))
+    return Blueprint(inputs=ports, nodes=tuple(nodes), output="join.logits")

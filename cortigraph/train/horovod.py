@@ -1,0 +1,93 @@
+"""The engine of N Horovod processes. Horovod is imported only when this engine is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from cortigraph.graph.errors import SetupError
+from cortigraph.train.engine import Engine
+
+__all__ = ["HorovodEngine", "import_horovod", "why_missing"]
+
+
+class HorovodEngine(Engine):
+    """The ranks that `horovodrun` started.
+
+    Raises:
+        SetupError: Horovod is not built.
+    """
+
+    def __init__(self) -> None:
+        self._hvd = import_horovod()
+        self._hvd.init()
+        super().__init__(rank=self._hvd.rank(), size=self._hvd.size())
+
+    def distribute(self, optimizer: Optimizer, named_parameters: Iterable[tuple[str, Parameter]]) -> Optimizer:
+        """Horovod's `DistributedOptimizer`: each gradient is averaged as soon as it is there, in named buckets."""
+        named = list(named_parameters)
+        for _, parameter in named:
+            # Horovod sends contiguous memory only, and a gradient is laid out as its parameter.
+            parameter.data = parameter.data.contiguous()
+        wrapped: Optimizer = self._hvd.DistributedOptimizer(optimizer, named_parameters=named, op=self._hvd.Average)
+        return wrapped
+
+    def reduce_sum(self, tensor: Tensor) -> Tensor:
+        """The sum over ranks."""
+        total: Tensor = self._hvd.allreduce(tensor.contiguous(), op=self._hvd.Sum)
+        return total
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """All ranks' rows in the order of ranks."""
+        rows: Tensor = self._hvd.allgather(tensor.contiguous())
+        return rows
+
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrites with rank 0's, all in one go."""
+        flat = [tensor.detach().contiguous() for tensor in tensors]
+        # All are submitted before the first is waited for, so that Horovod can fuse them.
+        handles = [self._hvd.broadcast_async_(tensor, root_rank=0) for tensor in flat]
+        for handle in handles:
+            self._hvd.synchronize(handle)
+        with torch.no_grad():
+            for tensor, received in zip(tensors, flat, strict=True):
+                if tensor.data_ptr() != received.data_ptr():
+                    tensor.copy_(received)
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._hvd.shutdown()
+
+
+def import_horovod() -> Any:
+    """`horovod.torch`.
+
+    Raises:
+        SetupError: It is not built; says why and how to build it.
+    """
+    reason = why_missing()
+    if reason:
+        raise SetupError(
+            f"the horovod engine needs Horovod built for PyTorch with Gloo: {reason}. Run `make setup`, which builds "
+            "it (HOROVOD_WITH_PYTORCH=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1, CMAKE_POLICY_VERSION_MINIMUM=3.5, "
+            "and a compiler wrapper that adds -std=gnu++20 last), or choose the single engine"
+        )
+    return import_module("horovod.torch")
+
+
+def why_missing() -> str:
+    """Why the engine cannot be used here; an empty text when it can."""
+    try:
+        module = import_module("horovod.torch")
+    except ImportError as error:
+        # Horovod's own message for a missing framework spans many lines.
+        return str(error).splitlines()[0] if str(error) else "it cannot be imported"
+    except Exception as error:  # a library built for another torch fails in its own ways
+        return f"it is installed but cannot be loaded ({error})"
+    return "" if module.gloo_built() else "it was built without Gloo"
