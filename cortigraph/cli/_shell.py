@@ -1,0 +1,127 @@
+"""The interactive Cypher prompt of `cortigraph db shell`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from cortigraph.cli.cypher import show_counters, show_rows
+from cortigraph.graph.errors import CortigraphError
+from cortigraph.graph.plain import plain
+from cortigraph.graph.store import Store
+
+__all__ = ["Shell"]
+
+HELP = """A query ends with ; or with an empty line.
+  :write   allow queries to change the store     :read   only read again
+  :clear   forget the lines typed so far         :help   this text
+  :quit    leave (so does Ctrl-D)"""
+
+
+class Shell:
+    """Reads queries from a prompt and shows what they give; an error is shown, and the prompt comes back.
+
+    Args:
+        store: An open store; stays open.
+        writing: Whether queries may change it.
+        history: File for the lines typed, between sessions.
+        ask: Gives one line for a prompt; `input` if left out.
+    """
+
+    def __init__(
+        self, store: Store, *, writing: bool = False, history: Path | None = None, ask: Callable[[str], str] = input
+    ) -> None:
+        self._store = store
+        self._writing = writing
+        self._history = history
+        self._ask = ask
+        self._lines: list[str] = []
+
+    def run(self) -> None:
+        """Go on until the user leaves."""
+        typer.echo(f"connected to {self._store.uri}; :help says how, :quit leaves")
+        self._load_history()
+        try:
+            while self._step():
+                pass
+        finally:
+            self._save_history()
+
+    def _step(self) -> bool:
+        """One line; false when the user leaves."""
+        mark = "write" if self._writing else "read"
+        try:
+            line = self._ask("... " if self._lines else f"{mark}> ")
+        except EOFError:
+            typer.echo()
+            return False
+        except KeyboardInterrupt:  # Ctrl-C gives up the query, not the shell
+            self._lines.clear()
+            typer.echo()
+            return True
+        if line.strip().startswith(":"):
+            return self._command(line.strip())
+        self._take(line)
+        return True
+
+    def _take(self, line: str) -> None:
+        if line.strip():
+            self._lines.append(line)
+        if self._lines and (not line.strip() or line.rstrip().endswith(";")):
+            query = "\n".join(self._lines).strip().rstrip(";")
+            self._lines.clear()
+            if query.strip():
+                self._query(query)
+
+    def _command(self, command: str) -> bool:
+        if command in (":quit", ":exit", ":q"):
+            return False
+        if command in (":write", ":read"):
+            self._writing = command == ":write"
+        elif command == ":clear":
+            self._lines.clear()
+        elif command == ":help":
+            typer.echo(HELP)
+        else:
+            typer.echo(f"no command {command}; :help lists them")
+        return True
+
+    def _query(self, query: str) -> None:
+        began = time.perf_counter()
+        try:
+            if self._writing:
+                written = self._store.write(query)
+                rows, counters = written.rows, dict(written.counters)
+            else:
+                rows, counters = self._store.read(query), {}
+        except CortigraphError as error:
+            typer.echo(f"error: {error}", err=True)
+            return
+        except KeyboardInterrupt:
+            typer.echo("stopped")
+            return
+        show_rows([plain(row) for row in rows])
+        show_counters(counters)
+        typer.echo(f"{(time.perf_counter() - began) * 1000:.0f} ms")
+
+    def _load_history(self) -> None:
+        # Not every Python has readline; without it there is a prompt without history.
+        with contextlib.suppress(ImportError, OSError):
+            import readline
+
+            readline.set_auto_history(True)
+            if self._history is not None and self._history.exists():
+                readline.read_history_file(self._history)
+
+    def _save_history(self) -> None:
+        with contextlib.suppress(ImportError, OSError):
+            import readline
+
+            if self._history is not None:
+                readline.set_history_length(1000)
+                readline.write_history_file(self._history)
+                self._history.chmod(0o600)

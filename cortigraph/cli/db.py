@@ -1,0 +1,94 @@
+"""`cortigraph db`: the store's server, started, stopped, looked at and talked to."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Start, stop, inspect and query the store.")
+
+HomeOption = Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def start(home: HomeOption = None) -> None:
+    """Start the embedded server; on first use its jars are fetched (160 MB)."""
+    from cortigraph.graph import server
+    from cortigraph.graph.home import Home
+
+    address = server.ensure(Home.resolve(home), _progress)
+    typer.echo(f"Neo4j answers at {address.uri} as {address.user}; it stops by itself when nobody needs it")
+
+
+@app.command()
+def stop(home: HomeOption = None) -> None:
+    """Stop the embedded server cleanly."""
+    from cortigraph.graph import server
+    from cortigraph.graph.home import Home
+
+    typer.echo("stopped" if server.stop(Home.resolve(home)) else "it was not running")
+
+
+@app.command()
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Say whether the embedded server runs, and where. Starts nothing."""
+    from cortigraph.graph import server
+    from cortigraph.graph.home import Home
+
+    place = Home.resolve(home)
+    found = server.status(place)
+    if as_json:
+        facts = {"running": found.running, "pid": found.pid, "uri": found.uri, "version": found.version}
+        typer.echo(json.dumps(facts | {"stored_bytes": found.stored_bytes, "home": str(place.root)}))
+        return
+    state = f"running at {found.uri} (process {found.pid})" if found.running else "not running"
+    typer.echo(f"Neo4j {found.version}: {state}; {found.stored_bytes / 2**20:.1f} MB stored in {place.root}")
+    if found.running:
+        typer.echo(f"for other clients: user neo4j, password in {place.root / 'database' / 'password'}")
+
+
+@app.command()
+def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Look for what dangles or contradicts; exit code 1 if anything is found."""
+    from dataclasses import asdict
+
+    from cortigraph.graph.check import check as look
+    from cortigraph.graph.home import Home
+    from cortigraph.graph.store import open_store
+
+    place = Home.resolve(home)
+    # A weights file lies in the home's folder under its hash; which folder within it is the weight store's own affair.
+    stored = {path.stem.partition(".")[0] for path in place.weights.rglob("*") if path.is_file()}
+    with open_store(place if home else None, read_only=True) as store:
+        problems = look(store, lambda name: name.removeprefix("sha256:") in stored)
+    if as_json:
+        typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False))
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        typer.echo(f"{len(problems)} problems" if problems else "nothing is wrong")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def shell(
+    home: HomeOption = None,
+    write: Annotated[bool, typer.Option("--write", help="Allow queries to change the store from the start.")] = False,
+) -> None:
+    """Talk Cypher with the store; :help says how."""
+    from cortigraph.cli._shell import Shell
+    from cortigraph.graph.home import Home
+    from cortigraph.graph.store import open_store
+
+    place = Home.resolve(home)
+    with open_store(place if home else None) as store:
+        Shell(store, writing=write, history=place.cache / "history").run()
+
+
+def _progress(done: int, total: int, text: str) -> None:
+    typer.echo(f"\r\033[K{done}/{total} {text}"[:100], nl=done == total, err=True)
