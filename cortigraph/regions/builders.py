@@ -211,9 +211,8 @@ def _load_offered(name: str) -> None:
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     # Without the returned type, which may be imported for type checkers only.
     arguments = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
-    return typing.get_type_hints(
-        types.SimpleNamespace(__annotations__=arguments), vars(sys.modules[function.__module__])
-    )
+    holder = types.SimpleNamespace(__annotations__=arguments)
+    return typing.get_type_hints(holder, vars(sys.modules[function.__module__]), include_extras=True)
 
 
 def _origin(function: Callable[..., Any]) -> str:
