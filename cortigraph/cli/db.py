@@ -60,12 +60,11 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from cortigraph.graph.check import check as look
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import open_store
+    from cortigraph.regions.weights import WeightStore
 
     place = Home.resolve(home)
-    # A weights file lies in the home's folder under its hash; which folder within it is the weight store's own affair.
-    stored = {path.stem.partition(".")[0] for path in place.weights.rglob("*") if path.is_file()}
     with open_store(place if home else None, read_only=True) as store:
-        problems = look(store, lambda name: name.removeprefix("sha256:") in stored)
+        problems = look(store, WeightStore(place.weights).has)
     if as_json:
         typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False))
     else:
