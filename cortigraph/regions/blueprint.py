@@ -4,7 +4,7 @@
     Blueprint   inputs, nodes in topological order, output; JSON, versioned, checked before anything is built
     Pathway     the `torch.nn.Module` that a blueprint builds
 
-A **reference** names a value inside the network: an input (`image`), or a port that a node emits (`audio.layer3`).
+A **reference** names a value inside the network: an input (`image`), or what a node emits at a port (`audio.layer3`).
 A blueprint carries the declarations of its regions, so it needs no database to be built.
 """
 
@@ -64,7 +64,8 @@ class Blueprint(BaseModel):
         >>> from cortigraph.regions.vision import REGIONS
         >>> image = Port.parse("image", "image[channel=1,height=28,width=28] float32 raw")
         >>> lenet = REGIONS[0].model_copy(update={"arguments": {"classes": 10}})
-        >>> b = Blueprint(inputs=(image,), nodes=(Node(name="eye", region=lenet, inputs=("image",)),), output="eye.logits")
+        >>> eye = Node(name="eye", region=lenet, inputs=("image",))
+        >>> b = Blueprint(inputs=(image,), nodes=(eye,), output="eye.logits")
         >>> b.problems()
         []
         >>> Blueprint.from_json(b.to_json()) == b
@@ -73,7 +74,7 @@ class Blueprint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     inputs: tuple[Port, ...]
     nodes: tuple[Node, ...]
     output: str
@@ -82,9 +83,9 @@ class Blueprint(BaseModel):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [port.name for port in self.inputs] + [node.name for node in self.nodes]
-        if len(set(names)) < len(names):
-            raise ValueError(f"inputs and nodes need names of their own, got {', '.join(names)}")
+        for kind, names in (("inputs", [p.name for p in self.inputs]), ("nodes", [n.name for n in self.nodes])):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{kind} need names of their own, got {', '.join(names)}")
         return self
 
     @classmethod
@@ -100,7 +101,9 @@ class Blueprint(BaseModel):
             raise InputError(f"expected a blueprint as JSON; line {error.lineno}: {error.msg}") from error
         version = data.get("version") if isinstance(data, dict) else None
         if version != VERSION:
-            raise InputError(f"expected a blueprint of version {VERSION}, got {version!r}; update cortigraph to read it")
+            raise InputError(
+                f"expected a blueprint of version {VERSION}, got {version!r}; update cortigraph to read it"
+            )
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -146,11 +149,9 @@ class Blueprint(BaseModel):
 
     def needed(self) -> set[str]:
         """The references that its trainable part reads from inputs or frozen nodes; what else is computed is fixed."""
-        if not any(not node.frozen for node in self.nodes):
-            return {self.output}
-        fixed = {port.name for port in self.inputs} | {node.name for node in self.nodes if node.frozen}
+        trained = {node.name for node in self.nodes if not node.frozen}
         read = {ref for node in self.nodes if not node.frozen for ref in node.inputs} | {self.output}
-        return {ref for ref in read if ref.split(".")[0] in fixed}
+        return {ref for ref in read if "." not in ref or ref.split(".")[0] not in trained}
 
     def with_weights(self, hashes: Mapping[str, str]) -> Blueprint:
         """The same network with new weights at the named nodes.

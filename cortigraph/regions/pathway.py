@@ -72,7 +72,7 @@ class Pathway(nn.Module):
         running: list[Node] = []
         missing = {ref for ref in wanted if ref not in known}
         for node in reversed(self.blueprint.nodes):
-            if any(ref.split(".")[0] == node.name for ref in missing):
+            if any(ref.startswith(f"{node.name}.") for ref in missing):
                 running.append(node)
                 missing |= {ref for ref in node.inputs if ref not in known}
         return running[::-1]

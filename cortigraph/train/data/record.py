@@ -1,7 +1,7 @@
 """Data sets in the graph: what is remembered about one, and how it is found again.
 
-    record   a data set → its node, its modalities and its task
-    recall   a key → where the samples lie and what they mean
+record   a data set → its node, its modalities and its task
+recall   a key → where the samples lie and what they mean
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cortigraph.graph.errors import UnknownKeyError
 from cortigraph.graph.schema import Label, RelType
@@ -80,14 +81,16 @@ def recall(store: Store, key: str) -> tuple[DataSpec, Path, str]:
     Raises:
         UnknownKeyError: The graph knows no such data set.
     """
-    rows = store.read("MATCH (d:Dataset {key: $key}) RETURN d.spec AS spec, d.base AS base, d.description AS text", key=key)
+    rows = store.read(
+        "MATCH (d:Dataset {key: $key}) RETURN d.spec AS spec, d.base AS base, d.description AS text", key=key
+    )
     if not rows or rows[0]["spec"] is None:
         known = store.columns("MATCH (d:Dataset) WHERE d.spec IS NOT NULL RETURN d.key AS key")["key"]
         raise UnknownKeyError("data set", key, known)
     return DataSpec.parse(json.loads(rows[0]["spec"])), Path(rows[0]["base"]), rows[0]["text"] or ""
 
 
-def embedding_of(dataset: Dataset, text: str) -> np.ndarray:
+def embedding_of(dataset: Dataset, text: str) -> NDArray[np.float32]:
     """Where a data set lies among others: what is said about it, and what its samples are like.
 
     Args:
@@ -99,4 +102,4 @@ def embedding_of(dataset: Dataset, text: str) -> np.ndarray:
     """
     halves = [embed_text([text])[0], np.asarray(dataset.statistics)]
     joined = np.concatenate([half / max(float(np.linalg.norm(half)), 1e-12) for half in halves])
-    return (joined / np.linalg.norm(joined)).astype(np.float32)
+    return np.asarray(joined / np.linalg.norm(joined), dtype=np.float32)

@@ -1,0 +1,169 @@
+"""The brain: one object over all rooms, a page long. Each method is a room's function with store and home filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from cortigraph.graph.home import Home
+from cortigraph.graph.store import Store, open_store
+
+if TYPE_CHECKING:
+    from cortigraph.ingest.apply import Report
+    from cortigraph.reasoning.pathway.scene import Scene
+    from cortigraph.reasoning.prediction import Prediction
+    from cortigraph.reasoning.selection import RankedRegion
+    from cortigraph.reasoning.solving.solution import Solution
+    from cortigraph.reasoning.solving.trial import Watcher
+    from cortigraph.train.data.files import Progress
+
+__all__ = ["Brain"]
+
+
+class Brain:
+    """An open memory; made by `cortigraph.open()`.
+
+    Args:
+        store: The graph.
+        home: Where weights, decoded data and jobs under way lie.
+    """
+
+    def __init__(self, store: Store, home: Home) -> None:
+        self.store = store
+        self.home = home
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | None = None,
+        *,
+        home: str | Path | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        read_only: bool = False,
+    ) -> Brain:
+        """See `cortigraph.open`."""
+        place = Home.resolve(home)
+        return cls(open_store(place, uri=uri, user=user, password=password, read_only=read_only), place)
+
+    def cypher(self, query: str, *, write: bool = False, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of a query.
+
+        Args:
+            query: Cypher; what it names with `$` is given as `parameters`.
+            write: Whether it may change the graph; the server refuses one that would, otherwise.
+
+        Raises:
+            QueryError: The server refuses it.
+        """
+        return self.store.write(query, **parameters).rows if write else self.store.read(query, **parameters)
+
+    def ingest(self, job: str | Path, progress: Progress | None = None) -> Report:
+        """Runs a batch job; running it again changes nothing.
+
+        Args:
+            job: A YAML file, or `standard` for the areas and regions that come with the package.
+            progress: Told how far it is.
+
+        Raises:
+            InputError: Everything that is wrong with it, by line; nothing was written.
+        """
+        from cortigraph.ingest.apply import run
+        from cortigraph.ingest.job import load_job
+
+        return run(self.store, self.home, load_job(job), progress)
+
+    def rank_regions(
+        self, scene: Scene | str | Path, *, remember: Sequence[str] | None = None
+    ) -> dict[str, list[RankedRegion]]:
+        """Which regions suit a scene: expected score and its uncertainty, cost and reasons, without training anything.
+
+        Args:
+            scene: A scene, or the file of one.
+            remember: Scenes whose results count; all when left out.
+
+        Returns:
+            Input name (or `fusion`) → its regions, best first.
+        """
+        from cortigraph.reasoning.memory import rank
+        from cortigraph.reasoning.solving.problem import pose
+
+        problem = pose(self.store, self._scene(scene), self.home.cache)
+        return rank(self.store, problem.space, problem.text, problem.embedding, remember)
+
+    def solve(
+        self,
+        scene: Scene | str | Path,
+        *,
+        workers: int = 1,
+        remember: Sequence[str] | None = None,
+        watcher: Watcher | None = None,
+        progress: Progress | None = None,
+    ) -> Solution:
+        """A scene goes in; a trained network comes out, and the graph remembers it.
+
+        Args:
+            scene: A scene, or the file of one.
+            workers: Processes that train together; more than one train under Horovod.
+            remember: Scenes whose results may be recalled: all when left out, none when empty.
+            watcher: Told of every epoch and trial.
+            progress: Told how far decoding is.
+
+        Raises:
+            InputError: The scene or its data is wrong; nothing was written.
+        """
+        from cortigraph.reasoning.solving.solve import solve
+
+        return solve(
+            self.store,
+            self.home,
+            self._scene(scene),
+            workers=workers,
+            remember=remember,
+            watcher=watcher,
+            progress=progress,
+        )
+
+    def predict(self, pathway: str, samples: Sequence[Mapping[str, str | Path]]) -> list[Prediction]:
+        """What a pathway says of new samples.
+
+        Args:
+            pathway: Key of a pathway in the graph, or of a scene: then its latest.
+            samples: Per sample, input name → file (or text, for a text input).
+
+        Raises:
+            UnknownKeyError: There is no such pathway.
+            InputError: A file is missing or of the wrong kind; lists every problem.
+        """
+        from cortigraph.reasoning.prediction import predict
+
+        return predict(self.store, self.home, pathway, samples)
+
+    def forget(self, scene: str) -> int:
+        """Removes a scene's searches, with their candidates, runs and pathways; returns how many nodes went."""
+        from cortigraph.reasoning.solving.record import Ledger
+
+        return Ledger.forget(self.store, scene)
+
+    def close(self) -> None:
+        """Closes the connection; an embedded server goes on until it is idle."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _scene(self, scene: Scene | str | Path) -> Scene:
+        """The scene, once there are regions to choose from: an empty catalogue gets those of the package."""
+        from cortigraph.reasoning.pathway.scene import Scene
+
+        read = Scene.load(scene) if isinstance(scene, str | Path) else scene
+        if not self.store.read_only and not self.store.read("MATCH (r:Region) RETURN r.key LIMIT 1"):
+            self.ingest("standard")
+        return read

@@ -1,0 +1,83 @@
+"""The command line: thin over the Python API. Only the module of the command that is called is imported: help is
+quick and imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from cortigraph import __version__
+from cortigraph.graph.errors import CortigraphError
+
+__all__ = ["build", "run"]
+
+# Each is a module of this package, with a function of that name or, for a group of commands, an `app`.
+_COMMANDS = {
+    "solve": "A scene goes in, a trained network comes out.",
+    "predict": "What a pathway says of new samples.",
+    "rank": "Which regions suit a scene, without training anything.",
+    "ingest": "Batch jobs: plan and run.",
+    "cypher": "Ask the graph.",
+    "regions": "The catalogue: areas and their regions.",
+    "forget": "Remove a scene's searches and what came of them.",
+    "db": "The embedded database: start, stop, status, check, shell.",
+    "doctor": "What is wrong, and the command that mends it.",
+}
+
+
+def build(words: Sequence[str]) -> typer.Typer:
+    """The application for these words: the command that they name, and the others by name alone."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="The memory and mind of a growing population of neural networks.",
+    )
+    app.callback()(_version)
+    called = next((word for word in words if not word.startswith("-")), None)
+    for name, summary in _COMMANDS.items():
+        if name != called:
+            app.command(name, help=summary)(_elsewhere)
+            continue
+        module = importlib.import_module(f"cortigraph.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, help=summary)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
+
+
+def run() -> None:
+    """The console script: errors that we raise on purpose become one message and an exit code."""
+    try:
+        build(sys.argv[1:])()
+    except CortigraphError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _complain("stopped; the same command goes on from here")
+        sys.exit(130)
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", help="Show the version and leave.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(f"cortigraph {__version__}")
+        raise typer.Exit
+
+
+def _elsewhere() -> None:
+    """Stands for a command that was not called."""
+
+
+def _complain(message: str) -> None:
+    if "--json" in sys.argv:
+        typer.echo(json.dumps({"error": message}), err=True)
+    else:
+        typer.secho("error: ", fg=typer.colors.RED, nl=False, err=True)
+        typer.echo(message, err=True)

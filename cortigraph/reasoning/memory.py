@@ -1,0 +1,167 @@
+"""Memory: what earlier scenes say about a new one, before anything is trained.
+
+odds      regions that are expected to do well are drawn more often
+weights   where training starts: the best weights of the same region on like data
+first     what a search tries first: the best pathways of like scenes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortigraph.graph.errors import InputError
+from cortigraph.graph.store import Store
+from cortigraph.reasoning.experience import recall_experience
+from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
+from cortigraph.reasoning.selection import Question, RankedRegion, Ranker, rank_by_experience
+from cortigraph.regions.region import Region
+
+__all__ = ["Memory", "consult", "rank"]
+
+_LIKE = 0.5  # cosine of two data sets' embeddings, below which nothing is carried over
+_FIRST = 3
+_SHARP = 0.05  # difference in expected score that makes a region e times as likely
+
+_CANDIDATES = """
+MATCH (c:Candidate {state: 'done'})-[:IN_SEARCH]->(:Search)-[:FOR_SCENE]->(s:Scene)-[:POSED_ON]->(d:Dataset)
+WHERE $scenes IS NULL OR s.key IN $scenes
+RETURN c.decisions AS decisions, c.accuracy AS accuracy, c.nll AS nll, d.embedding AS embedding
+ORDER BY c.accuracy DESC, c.nll, c.key
+"""
+_WEIGHTS = """
+MATCH (run:Run {kind: 'branch'})-[:OF]->(region:Region), (run)-[:ON]->(d:Dataset)
+WHERE size(run.weights) = 1 AND ($scenes IS NULL OR run.scene IN $scenes)
+RETURN region.key AS region, run.modality AS modality, run.arguments AS arguments, run.weights[0] AS weights,
+       d.classes AS classes, d.embedding AS embedding, run.accuracy AS accuracy, run.key AS run
+ORDER BY run.accuracy DESC, run.key
+"""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was recalled for a scene; plain data, kept with the search that it started.
+
+    Args:
+        ranked: Slot → its regions, best first.
+        odds: Region key → relative odds.
+        weights: (slot, region key) → hash.
+        first: Decisions to try first.
+    """
+
+    ranked: Mapping[str, Sequence[RankedRegion]] = field(default_factory=dict)
+    odds: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    first: Sequence[Decisions] = ()
+
+    def to_json(self) -> str:
+        """The part that decides how a search goes."""
+        weights = [[slot, region, hash] for (slot, region), hash in sorted(self.weights.items())]
+        return json.dumps({"odds": dict(self.odds), "weights": weights, "first": list(self.first)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Memory:
+        """Reads what `to_json` wrote."""
+        told = json.loads(text)
+        weights = {(slot, region): hash for slot, region, hash in told["weights"]}
+        return cls(odds=told["odds"], weights=weights, first=told["first"])
+
+
+def rank(
+    store: Store,
+    space: Space,
+    text: NDArray[np.float32],
+    dataset: NDArray[np.float32],
+    scenes: Sequence[str] | None = None,
+    ranker: Ranker = rank_by_experience,
+) -> dict[str, list[RankedRegion]]:
+    """The regions of each slot, best expectation first.
+
+    Args:
+        text: The scene's words, embedded.
+        dataset: The data set's embedding.
+        scenes: Only what was learned for these; all when left out.
+        ranker: What answers; by experience when left out.
+    """
+    experience = recall_experience(store, scenes)
+    slots: dict[str, Sequence[Region]] = {**space.slots, **({FUSION: space.cells} if len(space.slots) > 1 else {})}
+    words, data = text.astype(np.float64), dataset.astype(np.float64)
+    return {slot: ranker(Question(words, data, list(regions)), slot, experience) for slot, regions in slots.items()}
+
+
+def consult(
+    store: Store,
+    space: Space,
+    text: NDArray[np.float32],
+    dataset: NDArray[np.float32],
+    scenes: Sequence[str] | None = None,
+) -> Memory:
+    """Everything that memory has to say on a scene; nothing at all if `scenes` is empty.
+
+    Args:
+        As for `rank`.
+    """
+    if scenes is not None and not scenes:
+        return Memory()
+    ranked = rank(store, space, text, dataset, scenes)
+    odds = {
+        region.key: float(np.exp((region.expected - regions[0].expected) / _SHARP))
+        for regions in ranked.values()
+        for region in regions
+    }
+    return Memory(ranked, odds, _weights(store, space, dataset, scenes), _first(store, space, dataset, scenes))
+
+
+def _first(store: Store, space: Space, dataset: NDArray[np.float32], scenes: Sequence[str] | None) -> list[Decisions]:
+    """The best decisions of like scenes that can be composed here, each once."""
+    found: list[tuple[float, Decisions]] = []
+    for row in store.read(_CANDIDATES, scenes=None if scenes is None else list(scenes)):
+        decisions = json.loads(row["decisions"])
+        likeness = _cosine(dataset, row["embedding"])
+        if likeness >= _LIKE and all(decisions != known for _, known in found) and _fits(space, decisions):
+            found.append((likeness * row["accuracy"], decisions))
+        if len(found) >= 4 * _FIRST:
+            break
+    return [decisions for _, decisions in sorted(found, key=lambda entry: -entry[0])[:_FIRST]]
+
+
+def _weights(
+    store: Store, space: Space, dataset: NDArray[np.float32], scenes: Sequence[str] | None
+) -> dict[tuple[str, str], str]:
+    """For each slot and region the best weights of the same architecture, for the same classes, on like data."""
+    rows = [
+        row
+        for row in store.read(_WEIGHTS, scenes=None if scenes is None else list(scenes))
+        if tuple(row["classes"]) == space.classes and _cosine(dataset, row["embedding"]) >= _LIKE
+    ]
+    best: dict[tuple[str, str], str] = {}
+    for slot, regions in space.slots.items():
+        for region in (region for region in regions if region.trainable):
+            built = space.branch({slot: {"region": region.key, "arguments": {}}}, slot).nodes[0].region
+            arguments = json.dumps(built.arguments, sort_keys=True)
+            modality = built.accepts[0].modality
+            for row in rows:
+                if (row["region"], row["modality"], row["arguments"]) == (region.key, modality, arguments):
+                    best.setdefault((slot, region.key), row["weights"])
+    return best
+
+
+def _fits(space: Space, decisions: Decisions) -> bool:
+    slots = {*space.slots, FUSION} if len(space.slots) > 1 else set(space.slots)
+    if set(decisions) != slots:
+        return False
+    try:
+        space.compose(decisions)
+    except InputError:
+        return False
+    return True
+
+
+def _cosine(a: NDArray[np.float32], b: Any) -> float:
+    b = np.asarray(b if b is not None else np.zeros(len(a)), dtype=np.float64)
+    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))

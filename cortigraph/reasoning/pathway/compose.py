@@ -1,0 +1,158 @@
+"""Composition: what may be decided about a pathway, and how decisions become a blueprint.
+
+Decisions   slot → choice; plain JSON, kept in the blueprint that they made
+Space       samples, mutates and composes them
+
+{"image":  {"region": "vision.recognition/001", "arguments": {}},
+ "audio":  {"region": "audio.recognition/003", "arguments": {"width": 16}},
+ "fusion": {"region": "fusion/mfas", "arguments": {"hidden": 32, …}, "taps": [["image.layer2", "audio.layer3"]]}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.pathway.branch import Branch, grow
+from cortigraph.reasoning.pathway.cells import arguments_of, default_of, parts_of, sample_cell
+from cortigraph.regions import builders
+from cortigraph.regions.blueprint import Blueprint, Node
+from cortigraph.regions.ports import Port
+from cortigraph.regions.region import Region
+
+__all__ = ["FUSION", "Decisions", "Space"]
+
+FUSION = "fusion"
+Decisions = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may be decided about the pathways of a scene.
+
+    Args:
+        inputs: The data's ports, sizes known.
+        slots: Input name → the regions that may serve it.
+        cells: The fusion regions; unused when there is one input.
+        classes: The target's classes, in order.
+        odds: Region key → how likely a sample takes it; 1 where nothing is said. Memory sets it.
+        weights: (slot, region key) → the weights that training starts from. Memory sets it.
+    """
+
+    inputs: tuple[Port, ...]
+    slots: Mapping[str, Sequence[Region]]
+    cells: Sequence[Region]
+    classes: tuple[str, ...]
+    odds: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    _grown: dict[str, Branch] = field(default_factory=dict, repr=False, compare=False)
+
+    def sample(self, generator: np.random.Generator) -> Decisions:
+        """Decisions drawn from the whole space: regions by their odds, with their declared arguments."""
+        decisions: Decisions = {name: self._region(regions, generator) for name, regions in self.slots.items()}
+        if len(self.slots) > 1:
+            decisions[FUSION] = self._cell(decisions, generator)
+        return decisions
+
+    def mutate(self, decisions: Decisions, generator: np.random.Generator) -> Decisions:
+        """The same decisions, but one: a slot's region, an argument of it, or the fusion cell."""
+        child = {slot: dict(choice) for slot, choice in decisions.items()}
+        slot = str(generator.choice([name for name in (*self.slots, FUSION) if name in child]))
+        if slot == FUSION:
+            child[FUSION] = self._cell(child, generator)
+            return child
+        if generator.random() < 0.5 or not self._vary(child[slot], slot, generator):
+            child[slot] = self._region(self.slots[slot], generator)
+        if FUSION in child:
+            child[FUSION] = self._retapped(child, generator)
+        return child
+
+    def compose(self, decisions: Decisions) -> Blueprint:
+        """The blueprint that decisions make. Branches are frozen in it: they are trained first, each by itself.
+
+        Raises:
+            InputError: The decisions name a region that may not serve, or the ports do not fit; lists every problem.
+        """
+        branches = {port.name: self.branch(decisions, port.name) for port in self.inputs}
+        if len(branches) == 1:
+            only = next(iter(branches.values()))
+            return only.blueprint(self.inputs[0], self.classes, decisions)
+        nodes = [node.model_copy(update={"frozen": True}) for branch in branches.values() for node in branch.nodes]
+        choice = decisions[FUSION]
+        region = _named(choice["region"], self.cells, FUSION)
+        parts = parts_of(region, choice, list(branches.values()))
+        arguments = arguments_of(region, choice, list(branches.values()), len(self.classes))
+        cell = region.model_copy(update={"arguments": arguments})
+        blueprint = Blueprint(
+            inputs=self.inputs,
+            nodes=(*nodes, Node(name=FUSION, region=cell, inputs=parts)),
+            output=f"{FUSION}.logits",
+            classes=self.classes,
+            decisions=decisions,
+        )
+        problems = blueprint.problems()
+        if problems:
+            raise InputError(problems)
+        return blueprint
+
+    def branch(self, decisions: Decisions, slot: str) -> Branch:
+        """The branch of one slot."""
+        choice = decisions[slot]
+        known = json.dumps([slot, choice], sort_keys=True)
+        if known not in self._grown:  # finding out the ports takes a dry run of the module
+            region = _named(choice["region"], self.slots[slot], slot)
+            source = next(port for port in self.inputs if port.name == slot)
+            # Weights are of one architecture: other arguments start afresh.
+            weights = None if choice["arguments"] else self.weights.get((slot, region.key))
+            self._grown[known] = grow(region, source, len(self.classes), choice["arguments"], weights)
+        return self._grown[known]
+
+    def with_cell(self, decisions: Decisions, cell: str, **arguments: Any) -> Decisions:
+        """The same branches, joined by another cell of the area `fusion` (`average`: late fusion)."""
+        return {**decisions, FUSION: {"region": f"{FUSION}/{cell}", "arguments": arguments, "taps": []}}
+
+    def _region(self, regions: Sequence[Region], generator: np.random.Generator) -> dict[str, Any]:
+        odds = np.array([self.odds.get(region.key, 1.0) for region in regions])
+        region = regions[int(generator.choice(len(regions), p=odds / odds.sum()))]
+        return {"region": region.key, "arguments": {}}
+
+    def _vary(self, choice: dict[str, Any], slot: str, generator: np.random.Generator) -> bool:
+        region = _named(choice["region"], self.slots[slot], slot)
+        space = builders.get(region.builder).space if region.trainable else {}
+        if not space:
+            return False
+        name = str(generator.choice(sorted(space)))
+        declared = region.arguments.get(name, default_of(region, name))
+        others = [value for value in space[name] if value != choice["arguments"].get(name, declared)]
+        if not others:
+            return False
+        value = others[int(generator.integers(len(others)))]
+        kept = {key: old for key, old in choice["arguments"].items() if key != name}
+        choice["arguments"] = kept if value == declared else {**kept, name: value}
+        return True
+
+    def _cell(self, decisions: Decisions, generator: np.random.Generator) -> dict[str, Any]:
+        odds = np.array([self.odds.get(region.key, 1.0) for region in self.cells])
+        region = self.cells[int(generator.choice(len(self.cells), p=odds / odds.sum()))]
+        return sample_cell(region, [self.branch(decisions, slot) for slot in self.slots], generator)
+
+    def _retapped(self, decisions: Decisions, generator: np.random.Generator) -> dict[str, Any]:
+        """The cell as it is, as long as the branches still have the taps that it joins; else taps drawn anew."""
+        choice: dict[str, Any] = decisions[FUSION]
+        branches = [self.branch(decisions, slot) for slot in self.slots]
+        known = {tap for branch in branches for tap in branch.taps}
+        if all(tap in known for layer in choice["taps"] for tap in layer):
+            return choice
+        return sample_cell(_named(choice["region"], self.cells, FUSION), branches, generator)
+
+
+def _named(key: str, regions: Sequence[Region], slot: str) -> Region:
+    for region in regions:
+        if region.key == key:
+            return region
+    raise InputError(f"{slot}: region {key} may not serve here; there are: {', '.join(r.key for r in regions)}")

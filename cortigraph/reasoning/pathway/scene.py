@@ -1,0 +1,126 @@
+"""Scenes: a task asked of the system, in words and data.
+
+text: recognise a digit that is seen and heard, both badly
+data:                      # or  dataset: the key of a data set that the graph knows
+  table: index.csv
+  inputs:
+    image: {modality: image, column: image}
+    audio: {modality: audio, column: audio}
+  target: digit
+budget: {trials: 12}
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cortigraph.graph.errors import InputError
+from cortigraph.regions import document
+from cortigraph.train.data.spec import DataSpec
+from cortigraph.train.settings import TrainSettings
+
+__all__ = ["Budget", "Scene"]
+
+_Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Budget(BaseModel):
+    """How much a search may cost. It stops at whichever comes first.
+
+    Args:
+        trials: Candidates that are trained and scored.
+        seconds: Time spent on them, over all sessions of a search that was interrupted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trials: Annotated[int, Field(ge=1, le=100_000)] = 12
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+class Scene(BaseModel):
+    """A task: what is wanted, over which data, scored how, at what cost.
+
+    Args:
+        key: Names the scene for ever; a file's name when it is left out.
+        text: What is wanted, in words.
+        dataset: The key of a data set in the graph; or
+        data: where the samples lie, relative to the scene's file.
+        metric: What is maximised.
+        budget: What the search may cost.
+        regions: Input name → IDs of the regions that may serve it; the input `fusion` restricts the fusion cells.
+            Every region that fits may, when left out.
+        training: Settings of every training of the search.
+        search: The strategy.
+        seed: Of everything that is drawn.
+        base: The folder that relative paths start from.
+
+    Example:
+        >>> Scene.parse({"key": "digits", "text": "read a digit", "dataset": "digits"}).budget.trials
+        12
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: _Key
+    text: Annotated[str, Field(min_length=1, max_length=2000)]
+    dataset: str | None = None
+    data: DataSpec | None = None
+    metric: Literal["accuracy"] = "accuracy"
+    budget: Budget = Budget()
+    regions: dict[str, tuple[str, ...]] = {}
+    training: TrainSettings = TrainSettings(noise=0.2, shift=2)
+    search: str = "evolution"
+    seed: Annotated[int, Field(ge=0)] = 0
+    base: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("regions", mode="before")
+    @classmethod
+    def _ids_are_text(cls, value: Any) -> Any:
+        # YAML reads 001 as the number 1: say so rather than look for a region called 1.
+        if isinstance(value, dict):
+            for name, ids in value.items():
+                wrong = [i for i in ids if not isinstance(i, str)] if isinstance(ids, list) else []
+                if wrong:
+                    raise ValueError(
+                        f'{name}: put region IDs in quotes, such as "001"; YAML reads {wrong[0]!r} as a number'
+                    )
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Scene:
+        if (self.dataset is None) == (self.data is None):
+            raise ValueError("give either data (where the samples lie) or dataset (the key of one in the graph)")
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> Scene:
+        """Reads a scene file.
+
+        Args:
+            path: YAML; paths inside it are relative to its folder.
+
+        Raises:
+            InputError: Everything that is wrong with it, by line.
+        """
+        path = Path(path)
+        told = document.read(path)
+        if not isinstance(told.data, dict):
+            raise InputError(f"{path}: expected keys and values, such as text, data and budget; got {told.data!r}")
+        told.data.setdefault("key", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.") or "scene")
+        told.data.pop("base", None)
+        return told.into(cls).model_copy(update={"base": path.parent.resolve()})
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], base: str | Path = ".") -> Scene:
+        """A scene from plain data.
+
+        Raises:
+            InputError: Everything that is wrong with it.
+        """
+        read = document.Document(Path("scene"), values, {})
+        return read.into(cls).model_copy(update={"base": Path(base).resolve()})

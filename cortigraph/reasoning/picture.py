@@ -1,0 +1,135 @@
+"""Pictures: a pathway as a diagram, a search as a curve; PNG or SVG by the file's ending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cortigraph.reasoning.solving.solution import Solution
+from cortigraph.regions.blueprint import Blueprint
+
+__all__ = ["draw_pathway", "draw_search"]
+
+_INK, _PALE, _ACCENT = "#22303c", "#e8eef3", "#d1495b"
+_COLOURS = {"image": "#dbe9d8", "audio": "#fbe3c8", "text": "#d9e2f3", "any": "#eadcf0"}
+
+
+def draw_pathway(blueprint: Blueprint, path: Path, title: str = "") -> Path:
+    """Draws inputs, regions and what joins them, left to right.
+
+    Args:
+        blueprint: The pathway.
+        path: Where to; the ending decides the format.
+        title: Above the picture.
+
+    Returns:
+        The path.
+    """
+    depth: dict[str, int] = {port.name: 0 for port in blueprint.inputs}
+    for node in blueprint.nodes:
+        depth[f"{node.name}."] = 1 + max(depth[_owner(ref)] for ref in node.inputs)
+    width, height = 1 + max(depth.values()), max(_count(depth).values())
+    figure, axes = _canvas(3.4 * (width + 1), 1.7 * height + 1.0, title)
+    places = _places(depth, height)
+    for port in blueprint.inputs:
+        sizes = " × ".join(str(size) for size in port.sizes)
+        _box(axes, places[port.name], f"{port.name}\n{sizes}", _COLOURS[port.modality])
+    for node in blueprint.nodes:
+        modality = node.region.accepts[0].modality
+        told = "\n".join([node.region.name, node.region.key, _arguments(node.region.arguments)]).strip()
+        _box(axes, places[f"{node.name}."], told, _COLOURS[modality])
+        for owner in dict.fromkeys(_owner(ref) for ref in node.inputs):
+            ports = ", ".join(ref.split(".")[1] for ref in node.inputs if _owner(ref) == owner and "." in ref)
+            _arrow(axes, places[owner], places[f"{node.name}."], ports)
+    end = (float(width), (height - 1) / 2)
+    _box(axes, end, f"{len(blueprint.classes)} classes", _PALE)
+    _arrow(axes, places[_owner(blueprint.output)], end, "")
+    axes.set_xlim(-0.6, width + 0.6)
+    axes.set_ylim(-0.7, height - 0.3)
+    return _save(figure, path)
+
+
+def draw_search(
+    solutions: Sequence[tuple[str, Solution]], path: Path, title: str = "", level: float | None = None
+) -> Path:
+    """Draws how searches went: each candidate as a dot, the best so far as a line.
+
+    Args:
+        solutions: Name → solution, in one picture.
+        path: Where to.
+        title: Above the picture.
+        level: An accuracy to mark.
+
+    Returns:
+        The path.
+    """
+    figure, axes = _canvas(8, 4.5, title, frame=True)
+    for number, (name, solution) in enumerate(solutions):
+        steps = [step for step in solution.steps if step.index >= 0 and not step.reason]
+        trials, best = [step.index + 1 for step in steps], 0.0
+        line = [best := max(best, step.accuracy) for step in steps]
+        colour = (_ACCENT, "#00798c", "#edae49", _INK)[number % 4]
+        axes.plot(trials, [step.accuracy for step in steps], "o", color=colour, alpha=0.45, markersize=5)
+        axes.step(trials, line, where="post", color=colour, label=name, linewidth=2)
+    if level is not None:
+        axes.axhline(level, color=_INK, linestyle=":", linewidth=1, label=f"level {level:.3f}")
+    axes.set_xlabel("trials")
+    axes.set_ylabel("accuracy on validation data")
+    axes.legend(frameon=False, loc="lower right")
+    return _save(figure, path)
+
+
+def _canvas(width: float, height: float, title: str, *, frame: bool = False) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure  # without pyplot: no display, no global state
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, color=_INK, fontsize=11)
+    if frame:
+        axes.spines[["top", "right"]].set_visible(False)
+    else:
+        axes.axis("off")
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def _owner(ref: str) -> str:
+    """What a reference belongs to: an input, or a node (with a dot, so that the two never mix)."""
+    return f"{ref.split('.')[0]}." if "." in ref else ref
+
+
+def _count(depth: dict[str, int]) -> dict[int, int]:
+    return {level: list(depth.values()).count(level) for level in set(depth.values())}
+
+
+def _places(depth: dict[str, int], height: int) -> dict[str, tuple[float, float]]:
+    places, used = {}, dict.fromkeys(depth.values(), 0)
+    for name, level in depth.items():
+        total = _count(depth)[level]
+        row = (height - total) / 2 + (total - 1 - used[level])
+        places[name] = (float(level), row)
+        used[level] += 1
+    return places
+
+
+def _box(axes: Any, place: tuple[float, float], text: str, colour: str) -> None:
+    box = {"boxstyle": "round,pad=0.55", "facecolor": colour, "edgecolor": _INK, "linewidth": 0.8}
+    axes.text(*place, text, ha="center", va="center", fontsize=8.5, color=_INK, bbox=box, zorder=3)
+
+
+def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], text: str) -> None:
+    style = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1, "shrinkA": 42, "shrinkB": 48}
+    axes.annotate("", xy=end, xytext=start, arrowprops=style, zorder=1)
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.1)
+    axes.text(*middle, text, ha="center", va="bottom", fontsize=7, color=_INK)
+
+
+def _arguments(arguments: dict[str, Any]) -> str:
+    told = [f"{name}={value}" for name, value in arguments.items() if name not in ("classes", "sizes", "channels")]
+    return ", ".join(told)

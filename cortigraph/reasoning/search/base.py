@@ -1,0 +1,92 @@
+"""Search strategies: ask for a blueprint, tell its score.
+
+A strategy draws everything from a generator seeded by the search's seed and the number of the question, and otherwise
+depends on what it was told: asking and telling again what the graph remembers gives the state that it was in.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from cortigraph.graph.errors import UnknownKeyError
+
+if TYPE_CHECKING:
+    from cortigraph.reasoning.pathway.compose import Decisions, Space
+    from cortigraph.regions.blueprint import Blueprint
+
+__all__ = ["Search", "names", "strategy"]
+
+_TRIES = 50  # for something new, before a blueprint that was scored already is given again
+
+
+class Search(ABC):
+    """Asks and tells over blueprints. A strategy overrides `propose` alone.
+
+    Args:
+        space: What may be decided, and how decisions become a blueprint.
+        seed: Of everything that is drawn.
+        first: Decisions to begin with, best first: what memory suggests.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, space: Space, seed: int, first: Sequence[Decisions] = ()) -> None:
+        self.space = space
+        self.seed = seed
+        self.first = list(first)
+        self.told: list[tuple[Decisions, float]] = []
+        self._asked = 0
+
+    def ask(self) -> Blueprint:
+        """The next blueprint to try: one that was not tried yet, as long as the search can think of any."""
+        generator = np.random.default_rng([self.seed, self._asked])
+        decisions = self._next(generator)
+        self._asked += 1
+        return self.space.compose(decisions)
+
+    def tell(self, blueprint: Blueprint, score: float) -> None:
+        """The score of a blueprint that was asked for; higher is better."""
+        self.told.append((dict(blueprint.decisions), score))
+
+    @abstractmethod
+    def propose(self, generator: np.random.Generator) -> Decisions:
+        """Decisions worth trying, given `told`. All chance comes from the generator."""
+
+    def _next(self, generator: np.random.Generator) -> Decisions:
+        if self._asked < len(self.first):
+            return self.first[self._asked]
+        known = [decisions for decisions, _ in self.told]
+        for _ in range(_TRIES):
+            decisions = self.propose(generator)
+            if decisions not in known:
+                break
+        return decisions
+
+
+_strategies: dict[str, type[Search]] = {}
+
+
+def register(cls: type[Search]) -> type[Search]:
+    """Makes a strategy known by its name."""
+    _strategies[cls.name] = cls
+    return cls
+
+
+def strategy(name: str) -> Callable[..., Search]:
+    """The strategy of that name.
+
+    Raises:
+        UnknownKeyError: There is none; the nearest names are given.
+    """
+    if name not in _strategies:
+        raise UnknownKeyError("search strategy", name, names())
+    return _strategies[name]
+
+
+def names() -> list[str]:
+    """Every strategy's name, sorted."""
+    return sorted(_strategies)

@@ -1,0 +1,214 @@
+"""Trials: a candidate blueprint is trained and scored. Branches are trained once each and shared by all candidates that
+use them; the fusion is trained on what the frozen branches give."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
+from cortigraph.reasoning.solving.problem import Problem
+from cortigraph.regions.blueprint import Blueprint
+from cortigraph.train.errors import TrainError
+from cortigraph.train.job import Epoch, Outcome, TrainJob
+from cortigraph.train.launch import Trainer
+from cortigraph.train.provenance import now, provenance
+
+__all__ = ["Bench", "Run", "Silent", "Trial", "Watcher"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, as the graph keeps it.
+
+    Args:
+        key: Decided by everything that decides the outcome, so that the same training is never kept twice.
+        slot: The input that the branch serves.
+        blueprint: With the trained weights.
+        metrics: On validation data.
+        seconds: Wall-clock.
+        properties: Provenance and cost.
+    """
+
+    key: str
+    slot: str
+    blueprint: Blueprint
+    metrics: Mapping[str, float]
+    seconds: float
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate and what came of it.
+
+    Args:
+        index: Its place in the search, from 0.
+        blueprint: With the trained weights, if it could be trained.
+        accuracy: On validation data; 0 for one that failed.
+        nll: Mean negative log likelihood, in nats.
+        seconds: That the trial took, branches included.
+        reason: Why it failed, or empty.
+        runs: Slot → key of its branch's run.
+    """
+
+    index: int
+    blueprint: Blueprint
+    accuracy: float
+    nll: float
+    seconds: float
+    reason: str = ""
+    runs: Mapping[str, str] | None = None
+
+    @property
+    def decisions(self) -> Decisions:
+        """What was decided."""
+        return dict(self.blueprint.decisions)
+
+
+class Watcher(Protocol):
+    """Told what happens while a scene is solved."""
+
+    def started(self, problem: Problem, done: int) -> None: ...
+
+    def training(self, what: str, epoch: Epoch, epochs: int) -> None: ...
+
+    def tried(self, trial: Trial) -> None: ...
+
+
+class Silent:
+    """A watcher that does nothing."""
+
+    def started(self, problem: Problem, done: int) -> None:
+        """The search begins, or goes on after `done` trials."""
+
+    def training(self, what: str, epoch: Epoch, epochs: int) -> None:
+        """An epoch of a branch or a fusion is over."""
+
+    def tried(self, trial: Trial) -> None:
+        """A candidate has its score."""
+
+
+class RunStore(Protocol):
+    """Where finished branches are kept."""
+
+    def find(self, key: str) -> Run | None: ...
+
+    def keep(self, run: Run) -> None: ...
+
+
+class Bench:
+    """Trains and scores candidates of one search.
+
+    Args:
+        problem: What is solved.
+        space: The space, with what memory says.
+        search: The search's key: runs belong to it.
+        trainer: What trains.
+        runs: Where branches are found and kept.
+        work: Folder for jobs under way.
+        watcher: Told of every epoch.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        space: Space,
+        search: str,
+        trainer: Trainer,
+        runs: RunStore,
+        work: Path,
+        watcher: Watcher,
+    ) -> None:
+        self.problem, self.space, self.search = problem, space, search
+        self.trainer, self.runs, self.work, self.watcher = trainer, runs, work, watcher
+        self._paid: set[str] = set()
+
+    def branch(self, decisions: Decisions, slot: str) -> Run:
+        """The trained branch of a slot: found if it was trained before, else trained and kept."""
+        port = self.problem.port[slot]
+        grown = self.space.branch(decisions, slot)
+        blueprint = grown.blueprint(port, self.space.classes, {slot: decisions[slot]})
+        key = self._key(blueprint)
+        known = self.runs.find(key)
+        if known is not None:
+            return known
+        started = now()
+        outcome = self._train(f"{slot} {blueprint.nodes[0].region.name}", key, blueprint)
+        run = Run(
+            key=key,
+            slot=slot,
+            blueprint=blueprint.with_weights(outcome.weights),
+            metrics=outcome.metrics["valid"],
+            seconds=outcome.seconds,
+            properties={
+                **provenance(self.problem.scene.seed),
+                "started_at": started,
+                "began_with": blueprint.nodes[0].region.weights,
+                "epochs": outcome.epochs,
+                "workers": outcome.workers,
+                "parameters": outcome.parameters,
+                "samples_per_second": outcome.samples_per_second,
+            },
+        )
+        self.runs.keep(run)
+        self._clear(key)
+        return run
+
+    def fuse(self, decisions: Decisions, hashes: Mapping[str, str]) -> tuple[Blueprint, Mapping[str, float], float]:
+        """Joins trained branches by the cell that was decided: the pathway, its metrics on validation data, seconds."""
+        blueprint = self.space.compose(decisions).with_weights(hashes)
+        key = self._key(blueprint)
+        cell = blueprint.nodes[-1].region
+        outcome = self._train(f"{FUSION} {cell.name}", key, blueprint)
+        self._clear(key)
+        return blueprint.with_weights(outcome.weights), outcome.metrics["valid"], outcome.seconds
+
+    def attempt(self, index: int, blueprint: Blueprint) -> Trial:
+        """Trains and scores a candidate. One that can't be trained is a failed trial, not an error."""
+        decisions = dict(blueprint.decisions)
+        try:
+            runs = {slot: self.branch(decisions, slot) for slot in self.space.slots}
+            # A branch that an earlier candidate trained costs nothing now, but is not free: its share was paid then.
+            seconds = sum(run.seconds for run in runs.values() if run.key not in self._paid)
+            self._paid.update(run.key for run in runs.values())
+            hashes = weights_of(*(run.blueprint for run in runs.values()))
+            if len(runs) == 1:
+                only = next(iter(runs.values()))
+                trained, metrics, extra = only.blueprint, only.metrics, 0.0
+            else:
+                trained, metrics, extra = self.fuse(decisions, hashes)
+        except TrainError as error:
+            return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=str(error))
+        keys = {slot: run.key for slot, run in runs.items()}
+        return Trial(index, trained, metrics["accuracy"], metrics["nll"], seconds + extra, runs=keys)
+
+    def resume(self, runs: set[str]) -> None:
+        """Says which branches earlier trials of this search have paid for."""
+        self._paid = runs
+
+    def _train(self, what: str, key: str, blueprint: Blueprint) -> Outcome:
+        settings = self.problem.scene.training.model_copy(update={"seed": self.problem.scene.seed})
+        job = TrainJob(
+            blueprint=blueprint, dataset_folder=self.problem.dataset.folder, settings=settings, work=self._folder(key)
+        )
+        return self.trainer.fit(job, on_epoch=lambda epoch: self.watcher.training(what, epoch, settings.epochs))
+
+    def _key(self, blueprint: Blueprint) -> str:
+        return hashlib.sha256(json.dumps([self.search, blueprint.key]).encode()).hexdigest()[:20]
+
+    def _folder(self, key: str) -> Path:
+        return self.work / key
+
+    def _clear(self, key: str) -> None:
+        shutil.rmtree(self._folder(key), ignore_errors=True)
+
+
+def weights_of(*blueprints: Blueprint) -> dict[str, str]:
+    """Node → hash, of all nodes that have weights."""
+    return {node.name: node.region.weights for b in blueprints for node in b.nodes if node.region.weights}

@@ -1,0 +1,183 @@
+"""Sets up everything that cortigraph needs, in `.venv`: run by `make setup`, skipped where it is done already.
+
+Needs Python 3.11+ and the network; a C++ compiler for Horovod alone. Standard library only: it runs before anything
+is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMPS = VENV / ".setup"
+LOG = VENV / "setup.log"
+PYTHON = VENV / "bin" / "python"
+HOROVOD = "horovod==0.28.1"
+BUILD_TOOLS = ("setuptools<81", "wheel", "packaging", "cffi", "cmake", "cloudpickle", "psutil", "pyyaml")
+
+
+class StepFailed(Exception):
+    """A step did not work; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to set up.
+
+    Args:
+        about: What a person reads while it runs, with how long it takes the first time and why.
+        inputs: Files and texts that decide whether it must run again.
+        run: Does it.
+        optional: Whether everything else works without it.
+    """
+
+    name: str
+    about: str
+    inputs: tuple[str, ...]
+    run: Callable[[], None]
+    optional: bool = False
+
+    @property
+    def stamp(self) -> Path:
+        digest = hashlib.sha256("\0".join((*self.inputs, sys.version)).encode()).hexdigest()[:16]
+        return STAMPS / f"{self.name}-{digest}"
+
+
+def call(*command: str | Path, env: Mapping[str, str] | None = None) -> None:
+    """Run a command; its output goes to the log, a line of progress to the screen.
+
+    Raises:
+        StepFailed: It did not exit with 0; carries the end of what it printed.
+    """
+    started, beat = time.monotonic(), 0.0
+    with LOG.open("ab") as log:
+        before = log.tell()
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=log, stderr=log, env={**os.environ, **(env or {})}
+        )
+        while process.poll() is None:
+            time.sleep(0.1)
+            if time.monotonic() - beat > (1 if sys.stdout.isatty() else 30):
+                beat = time.monotonic()
+                end = "\r" if sys.stdout.isatty() else "\n"
+                print(f"    … {beat - started:4.0f} s   ", end=end, flush=True)
+    if process.returncode:
+        with LOG.open("rb") as log:
+            log.seek(before)
+            tail = log.read().decode(errors="replace").splitlines()[-12:]
+        raise StepFailed("\n".join(["      " + line for line in tail]) or f"exit code {process.returncode}")
+
+
+def make_venv() -> None:
+    call(sys.executable, "-m", "venv", VENV)
+    call(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
+
+
+def install_packages() -> None:
+    call(PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", ROOT / "constraints.txt", *BUILD_TOOLS)
+    call(PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", ROOT / "constraints.txt", "--no-build-isolation",
+         "-e", f"{ROOT}[dev,demo]")  # fmt: skip
+
+
+def build_horovod() -> None:
+    """Horovod 0.28.1 comes as source that asks for C++14; today's torch needs C++20, so the flag must come last."""
+    compiler = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
+    if compiler is None:
+        raise StepFailed(
+            "      no C++ compiler found (g++, c++ or clang++); on Debian or Ubuntu: apt-get install g++ make"
+        )
+    wrapper = STAMPS / "cxx"
+    wrapper.write_text(f'#!/bin/sh\nexec "{compiler}" "$@" -std=gnu++20\n')
+    wrapper.chmod(0o755)
+    env = {
+        "CXX": str(wrapper),
+        "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
+        "HOROVOD_WITH_PYTORCH": "1",
+        "HOROVOD_WITH_GLOO": "1",
+        "HOROVOD_WITHOUT_MPI": "1",
+        "HOROVOD_WITHOUT_TENSORFLOW": "1",
+        "HOROVOD_WITHOUT_MXNET": "1",
+        "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }
+    install = (
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--progress-bar",
+        "off",
+        "--no-build-isolation",
+        "-c",
+        ROOT / "constraints.txt",
+        HOROVOD,
+    )
+    probe = (PYTHON, "-c", "import horovod.torch")
+    call(*install, env=env)
+    try:
+        call(*probe)
+    except StepFailed:  # pip kept a wheel that was built against another torch
+        call(*install, "--no-cache-dir", "--force-reinstall", "--no-deps", env=env)
+        call(*probe)
+
+
+def fetch_neo4j() -> None:
+    call(PYTHON, "-m", "cortigraph.graph.jars")
+
+
+def steps() -> list[Step]:
+    """What there is to do, in order."""
+    here = Path(__file__).read_text()
+    pins = (ROOT / "constraints.txt").read_text() + (ROOT / "pyproject.toml").read_text()
+    lock = (ROOT / "cortigraph" / "graph" / "neo4j.lock").read_text()
+    return [
+        Step("venv", "virtual environment in .venv (seconds)", (), make_venv),
+        Step("packages", "torch and friends (about 2½ minutes the first time: 2 GB to download)", (pins, str(ROOT)),
+             install_packages),
+        Step("neo4j", "Neo4j's server, verified by checksum (10 to 100 s the first time: 155 MB)", (lock,), fetch_neo4j),
+        Step("horovod", "Horovod (about 3½ minutes the first time: it is compiled here against this torch)",
+             (HOROVOD, pins, here), build_horovod, optional=True),
+    ]  # fmt: skip
+
+
+def main() -> int:
+    """Runs what is not done yet. Returns the exit code."""
+    if sys.version_info < (3, 11):
+        print(
+            f"cortigraph needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make setup PYTHON=python3.11"
+        )
+        return 2
+    todo = [step for step in steps() if not step.stamp.exists()]
+    for number, step in enumerate(todo, 1):
+        print(f"[{number}/{len(todo)}] {step.about}", flush=True)
+        started = time.monotonic()
+        try:
+            if not VENV.exists():
+                VENV.mkdir()
+            step.run()
+        except StepFailed as failure:
+            print(f"{failure}\n    the whole log is in {LOG}", flush=True)
+            if not step.optional:
+                print(f"    {step.name} failed; mend what it says and run the same command again: it goes on from here")
+                return 1
+            print(f"    {step.name} is left out: everything but the Horovod engine works. "
+                  f"Mend what it says and run `make setup` to add it.", flush=True)  # fmt: skip
+            continue
+        STAMPS.mkdir(exist_ok=True)
+        for old in STAMPS.glob(f"{step.name}-*"):
+            old.unlink()
+        step.stamp.touch()
+        print(f"    done in {time.monotonic() - started:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
