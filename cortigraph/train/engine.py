@@ -57,14 +57,16 @@ class Engine(ABC):
 
         if self.size == 1:
             return text
-        data = torch.tensor(list(text.encode()), dtype=torch.uint8)
+        data = (
+            torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.zeros(0, dtype=torch.uint8)
+        )
         length = torch.tensor([len(data)])
         self.broadcast([length])
         if self.rank:
             data = torch.zeros(int(length), dtype=torch.uint8)
         if len(data):
             self.broadcast([data])
-        return bytes(data.tolist()).decode()
+        return data.numpy().tobytes().decode()
 
     def slice(self, count: int) -> tuple[int, int]:
         """Which of `count` items are this rank's: begin and end; together the ranks have each item once.
