@@ -21,6 +21,7 @@ from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import ENGINES
 from cortigraph.train.errors import TrainError
 from cortigraph.train.evaluate import Evaluation, evaluate
+from cortigraph.train.features import FEATURES, Features
 from cortigraph.train.group import HorovodGroup, cores
 from cortigraph.train.horovod import import_horovod
 from cortigraph.train.job import Epoch, Outcome, TrainJob
@@ -77,8 +78,12 @@ class Trainer(ABC):
 class _InProcess(Trainer):
     """Runs jobs in this process."""
 
+    def __init__(self, threads: int, weights: WeightStore) -> None:
+        super().__init__("single", 1, threads, weights)
+        self._features = Features(FEATURES)
+
     def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None) -> Outcome:
-        return fit(job, SingleEngine(), self.weights, on_epoch, self.threads)
+        return fit(job, SingleEngine(), self.weights, on_epoch, self.threads, self._features)
 
     def evaluate(self, blueprint: Blueprint, dataset_folder: Path, split: str) -> Evaluation:
         with torch_threads(self.threads):
@@ -185,6 +190,6 @@ def trainer(
     if engine == "single":
         if workers != 1:
             raise InputError(f"the single engine has 1 worker, got {workers}; choose the horovod engine for more")
-        return _InProcess("single", 1, share, weights)
+        return _InProcess(share, weights)
     import_horovod()
     return _InGroup(workers, share, weights, modules, silence)

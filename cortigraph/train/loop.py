@@ -24,6 +24,7 @@ from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
 from cortigraph.train.errors import TrainError
 from cortigraph.train.evaluate import logits_of, metrics_of
+from cortigraph.train.features import Features
 from cortigraph.train.job import Epoch, Metrics, Outcome, TrainJob
 from cortigraph.train.randomness import generator, mixed, own_randomness, permutation, threads
 from cortigraph.train.samples import Samples, check_inputs, prepare
@@ -39,6 +40,7 @@ def fit(
     weights: WeightStore,
     on_epoch: OnEpoch | None = None,
     torch_threads: int | None = None,
+    features: Features | None = None,
 ) -> Outcome:
     """Trains a network, or goes on where a killed run of the same job left off.
 
@@ -51,6 +53,7 @@ def fit(
         weights: Where initial weights lie and where the best state goes.
         on_epoch: Called on rank 0 after each epoch.
         torch_threads: Threads of this process while it trains; None leaves them as they are.
+        features: Outputs of frozen parts that earlier jobs computed, of which this one takes and leaves some.
 
     Returns:
         What came of it, the same on every rank. It also lies in `job.work` until that folder is removed: a caller that
@@ -65,7 +68,7 @@ def fit(
         known = _finished(job, dataset, engine, weights)
         if known is not None:
             return known
-        run = _Run(job, dataset, engine, weights)
+        run = _Run(job, dataset, engine, weights, features)
         run.resume()
         while run.more():
             record = run.epoch()
@@ -87,7 +90,9 @@ class _Progress:
 class _Run:
     """One job on one rank."""
 
-    def __init__(self, job: TrainJob, dataset: Dataset, engine: Engine, weights: WeightStore) -> None:
+    def __init__(
+        self, job: TrainJob, dataset: Dataset, engine: Engine, weights: WeightStore, features: Features | None
+    ) -> None:
         self.job, self.settings, self.engine, self.weights = job, job.settings, engine, weights
         self.began = time.perf_counter()
         self.pathway = job.blueprint.build(weights)
@@ -98,17 +103,17 @@ class _Run:
         self.parameters = [parameter for _, parameter in named]
         self.optimizer = self._optimizer(named) if named else None
         self.state = _trained_state(self.pathway)  # again, because an engine may lay parameters out anew
-        self.fitted = self._samples(dataset, job.fit_split)
-        self.watched = self._samples(dataset, job.watch_split) if job.watch_split else None
+        self.fitted = self._samples(dataset, job.fit_split, features)
+        self.watched = self._samples(dataset, job.watch_split, features) if job.watch_split else None
         self.checkpoints = Checkpoints(job.work, job.key(dataset.fingerprint), self.settings.checkpoint_seconds)
         self.progress = _Progress()
         self.best_state = _copied(self.state)
         self.done, self.training_seconds = 0, 0.0
 
-    def _samples(self, dataset: Dataset, split: str) -> Samples:
+    def _samples(self, dataset: Dataset, split: str, features: Features | None) -> Samples:
         if not len(dataset.rows(split)):
             raise InputError(f"the {split} split of {dataset.folder} is empty")
-        return prepare(self.pathway, dataset, split, self.engine, self.settings.cache_bytes)
+        return prepare(self.pathway, dataset, split, self.engine, self.settings.cache_bytes, features)
 
     def _optimizer(self, named: list[tuple[str, torch.nn.Parameter]]) -> torch.optim.Optimizer:
         optimizer = torch.optim.AdamW(

@@ -15,6 +15,7 @@ from cortigraph.graph.errors import InputError
 from cortigraph.regions.pathway import Pathway
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
+from cortigraph.train.features import Features, feature_keys
 
 __all__ = ["BATCH", "Samples", "check_inputs", "prepare"]
 
@@ -52,7 +53,14 @@ class Samples:
         return values
 
 
-def prepare(pathway: Pathway, dataset: Dataset, split: str, engine: Engine, cache_bytes: int) -> Samples:
+def prepare(
+    pathway: Pathway,
+    dataset: Dataset,
+    split: str,
+    engine: Engine,
+    cache_bytes: int,
+    features: Features | None = None,
+) -> Samples:
     """The samples of a split, with the outputs of frozen parts computed once, each rank computing its share.
 
     Args:
@@ -62,18 +70,26 @@ def prepare(pathway: Pathway, dataset: Dataset, split: str, engine: Engine, cach
         engine: Shares the work and the results.
         cache_bytes: If the outputs need more memory than this, only the raw inputs are given, and the frozen part is
             run with the rest.
+        features: What earlier jobs computed; takes what this one computes.
     """
     rows = torch.from_numpy(dataset.rows(split))
     target = torch.from_numpy(np.array(dataset.target))[rows]
     wanted = pathway.needed()
-    inside = {reference for reference in wanted if "." in reference}
+    inside = sorted(reference for reference in wanted if "." in reference)
     ports = pathway.blueprint.ports
     size = sum(math.prod(axis or 1 for axis in ports[reference].sizes) for reference in inside) * 4 * len(rows)
     everything = _raw(dataset, {port.name for port in pathway.blueprint.inputs})
     if not inside or size > cache_bytes:
         return Samples(everything, rows, {}, target)
-    ready = _compute(pathway, Samples(everything, rows, {}, target), sorted(inside), engine)
-    return Samples({name: everything[name] for name in wanted - inside}, rows, ready, target)
+    features = features or Features(cache_bytes)
+    keys = feature_keys(pathway, inside, f"{dataset.fingerprint}/{split}")
+    ready = {reference: found for reference in inside if (found := features.get(keys[reference])) is not None}
+    missing = [reference for reference in inside if reference not in ready]
+    if missing:
+        ready |= _compute(pathway, Samples(everything, rows, {}, target), missing, engine)
+    for reference in missing:
+        features.put(keys[reference], ready[reference])
+    return Samples({name: everything[name] for name in wanted.difference(inside)}, rows, ready, target)
 
 
 def _raw(dataset: Dataset, names: set[str]) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ from cortigraph.regions.weights import WeightStore
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine, open_engine
 from cortigraph.train.evaluate import evaluate
+from cortigraph.train.features import FEATURES, Features
 from cortigraph.train.job import TrainJob
 from cortigraph.train.loop import fit
 from cortigraph.train.spool import Spool
@@ -63,7 +64,7 @@ def serve(engine: Engine, spool: Spool) -> None:
         engine: This rank.
         spool: Read and written by rank 0 alone; the others learn from it what is next.
     """
-    number = 1
+    number, features = 1, Features(FEATURES)
     while True:
         waited = spool.wait_request(number, _IDLE) if engine.rank == 0 else ""
         # Also when there is none, so that no rank waits so long that Horovod takes the group for stalled.
@@ -73,32 +74,35 @@ def serve(engine: Engine, spool: Spool) -> None:
         request = json.loads(text)
         if request["kind"] == "stop":
             return
-        result = _answer(request, number, engine, spool)
+        result = _answer(request, number, engine, spool, features)
         if engine.rank == 0:
             spool.answer(number, result)
         number += 1
 
 
-def _answer(request: dict[str, Any], number: int, engine: Engine, spool: Spool) -> dict[str, Any]:
+def _answer(request: dict[str, Any], number: int, engine: Engine, spool: Spool, features: Features) -> dict[str, Any]:
     # These errors come of what all ranks see alike, so all of them go on to the next request together. Anything else
     # ends this process, and with it the group.
     try:
         for module in request["modules"]:
             importlib.import_module(module)
-        return {"fit": _fit, "evaluate": _evaluate}[request["kind"]](request, number, engine, spool)
+        if request["kind"] == "fit":
+            return _fit(request, number, engine, spool, features)
+        return _evaluate(request, number, engine, spool)
     except InputError as error:
         return {"input_error": list(error.problems)}
     except CortigraphError as error:
         return {"error": str(error)}
 
 
-def _fit(request: dict[str, Any], number: int, engine: Engine, spool: Spool) -> dict[str, Any]:
+def _fit(request: dict[str, Any], number: int, engine: Engine, spool: Spool, features: Features) -> dict[str, Any]:
     outcome = fit(
         TrainJob.from_json(request["job"]),
         engine,
         WeightStore(Path(request["weights"])),
         on_epoch=lambda epoch: spool.report(number, epoch.to_json()),
         torch_threads=request["threads"],
+        features=features,
     )
     return {"outcome": outcome.to_json()}
 

@@ -15,15 +15,18 @@ import torch
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.regions import WeightStore
+from cortigraph.regions.pathway import Pathway
+from cortigraph.train import samples as samples_module
 from cortigraph.train.augment import augment
 from cortigraph.train.data import Dataset, decode_inputs
-from cortigraph.train.engine import open_engine
+from cortigraph.train.engine import Engine, open_engine
 from cortigraph.train.errors import TrainError
 from cortigraph.train.evaluate import evaluate, predict
 from cortigraph.train.job import Epoch, Outcome, TrainJob
+from cortigraph.train.launch import trainer
 from cortigraph.train.loop import fit
 from cortigraph.train.randomness import generator
-from cortigraph.train.samples import prepare
+from cortigraph.train.samples import Samples, prepare
 from cortigraph.train.settings import TrainSettings
 from cortigraph.train.single import SingleEngine
 
@@ -49,7 +52,7 @@ def run(job: TrainJob, store: WeightStore) -> Outcome:
 def test_it_learns_and_keeps_the_best_state(dataset: Dataset, store: WeightStore, tmp_path: Path) -> None:
     told: list[Epoch] = []
     job = job_of(dataset, tmp_path / "work")
-    outcome = fit(job, SingleEngine(), store, on_epoch=told.append)
+    outcome = fit(job, SingleEngine(), store, on_epoch=told.append, torch_threads=1)
     assert outcome.metrics["valid"]["accuracy"] > 0.9
     assert set(outcome.metrics) == {"train", "valid"}, "what is not fitted or watched stays unseen"
     assert outcome.history == told
@@ -136,6 +139,30 @@ def test_frozen_parts_run_once_and_change_nothing(dataset: Dataset, store: Weigh
     assert kept.metrics["valid"]["nll"] == pytest.approx(anew.metrics["valid"]["nll"], abs=1e-3)
 
 
+def test_jobs_that_share_frozen_parts_share_their_outputs(
+    dataset: Dataset, store: WeightStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blueprint = fused(dataset, store)
+    runs: list[list[str]] = []
+    compute = samples_module._compute
+
+    def counted(pathway: Pathway, some: Samples, wanted: list[str], engine: Engine) -> dict[str, torch.Tensor]:
+        runs.append(wanted)
+        return compute(pathway, some, wanted, engine)
+
+    monkeypatch.setattr(samples_module, "_compute", counted)
+    with trainer(weights=store, threads=1) as t:
+        first = t.fit(job_of(dataset, tmp_path / "a", blueprint=blueprint))
+        assert len(runs) == 2, "once for the split that is fitted, once for the one that is watched"
+        again = t.fit(job_of(dataset, tmp_path / "b", blueprint=blueprint))
+        assert len(runs) == 2
+        assert again.trained == first.trained
+        torch.manual_seed(99)
+        other = recogniser(dataset, "image").nodes[0].region.build(None).state_dict()
+        t.fit(job_of(dataset, tmp_path / "c", blueprint=blueprint.with_weights({"ima": store.save(other)})))
+        assert runs[2:] == [["ima.features", "ima.logits"]] * 2, "only what changed is computed anew"
+
+
 def test_nothing_to_train_is_only_evaluated(dataset: Dataset, store: WeightStore, tmp_path: Path) -> None:
     trained = job_of(dataset, tmp_path / "a")
     best = trained.blueprint.with_weights(run(trained, store).weights)
@@ -179,6 +206,8 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from cortigraph.regions import WeightStore
+from cortigraph.train import samples as samples_module
+from cortigraph.train.launch import trainer
 from cortigraph.train.job import TrainJob
 from cortigraph.train.loop import fit
 from cortigraph.train.single import SingleEngine
@@ -190,7 +219,7 @@ fit(job, SingleEngine(), WeightStore(Path(sys.argv[2])), lambda e: print(e.epoch
 
 def test_a_killed_run_goes_on_bit_for_bit(dataset: Dataset, store: WeightStore, tmp_path: Path) -> None:
     settings = TrainSettings(
-        epochs=60, patience=60, batch=8, noise=0.2, shift=1, checkpoint_seconds=0, schedule="one_cycle"
+        epochs=30, patience=30, batch=8, noise=0.2, shift=1, checkpoint_seconds=0, schedule="one_cycle"
     )
     whole = run(job_of(dataset, tmp_path / "whole", settings=settings), store)
     job = job_of(dataset, tmp_path / "killed", settings=settings)
