@@ -216,6 +216,8 @@ def _environment(rank: int, workers: int, threads: int, port: int) -> dict[str, 
         "HOROVOD_GLOO_IFACE": _loopback_interface(),
         "HOROVOD_GLOO_RENDEZVOUS_ADDR": _LOOPBACK,
         "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
+        # in ms; at the usual 1 a step of a small network would mostly wait for the next cycle
+        "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.3"),
         "HOROVOD_STALL_CHECK_TIME_SECONDS": str(_STALL // 3),
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(_STALL),
         "OMP_NUM_THREADS": str(threads),
