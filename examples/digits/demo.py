@@ -1,0 +1,208 @@
+"""The whole loop on real input: `make demo`.
+
+A batch job fills the catalogue, a scene is solved, a related scene is solved with and without what was learned, and the
+graph answers for all of it. For each seed everything is drawn anew: splits, voices, noise, networks, searches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from data import write
+from rich.console import Console
+from rich.table import Table
+
+import cortigraph
+from cortigraph.brain import Brain
+from cortigraph.cli.cypher import show_rows
+from cortigraph.cli.progress import SolveProgress, show_solution
+from cortigraph.reasoning.pathway.scene import Scene
+from cortigraph.reasoning.picture import draw_pathway, draw_search
+from cortigraph.reasoning.solving.solution import Solution
+
+HERE = Path(__file__).parent
+QUERIES = {
+    "What are the pathways made of, and what are they worth?": """
+MATCH (p:Pathway)-[u:USES]->(r:Region) WITH p, r ORDER BY u.order
+RETURN p.key AS pathway, collect(r.name) AS regions, round(p.accuracy, 3) AS accuracy ORDER BY pathway""",
+    "Which regions did best alone, over all scenes?": """
+MATCH (run:Run {kind: 'branch'})-[:OF]->(r:Region)
+RETURN r.key AS region, r.name AS name, count(run) AS runs, round(avg(run.accuracy), 3) AS mean,
+       round(avg(run.seconds), 1) AS seconds ORDER BY mean DESC LIMIT 6""",
+    "Whose weights did the second scene begin with?": """
+MATCH (new:Run)-[:DERIVED_FROM]->(old:Run), (new)-[:OF]->(r:Region)
+RETURN r.name AS region, old.scene AS learned_for, round(old.accuracy, 3) AS had, new.scene AS used_for,
+       round(new.accuracy, 3) AS reached ORDER BY used_for, region LIMIT 8""",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one seed gave."""
+
+    seed: int
+    first: Solution
+    cold: Solution
+    warm: Solution
+
+    @property
+    def level(self) -> float:
+        """The first scene's accuracy: what its pathway reached on validation data."""
+        return self.first.valid["pathway"]
+
+    def trials(self, solution: Solution) -> int:
+        """Trials to that level; all of them, if it was never reached."""
+        return solution.trials_to(self.level) or sum(step.index >= 0 for step in solution.steps)
+
+    def seconds(self, solution: Solution) -> float:
+        """Seconds to that level; all of them, if it was never reached."""
+        return solution.seconds_to(self.level) or sum(step.seconds for step in solution.steps if step.index >= 0)
+
+
+def prepare(folder: Path, seed: int) -> Path:
+    """Writes a seed's data and its job; returns the job's file."""
+    told = yaml.safe_load((HERE / "job.yaml").read_text())
+    for item, scene in zip(told["datasets"], ("first", "second"), strict=True):
+        item["key"] = f"digits-{scene}-{seed}"
+        if not (folder / scene / "done").exists():
+            write(folder / scene, scene, seed)
+            (folder / scene / "done").touch()
+    job = folder / "job.yaml"
+    job.write_text(yaml.safe_dump(told, sort_keys=False))
+    return job
+
+
+def scene(name: str, seed: int) -> Scene:
+    """A scene of the example, over a seed's data."""
+    read = Scene.load(HERE / f"{name}.yaml")
+    key = f"digits-{name}-{seed}"
+    return read.model_copy(update={"key": key, "dataset": key, "seed": seed})
+
+
+def solve(brain: Brain, name: str, seed: int, remember: list[str], workers: int) -> Solution:
+    """Solves a scene with a live display."""
+    how = "remembering the first" if remember else "memory empty"
+    with SolveProgress(title=f"seed {seed}, {name} scene, {how}") as progress:
+        return brain.solve(scene(name, seed), remember=remember, workers=workers, watcher=progress)
+
+
+def one_seed(brain: Brain, out: Path, seed: int, workers: int, console: Console) -> Result:
+    """Ingests and solves everything for a seed."""
+    job = prepare(out / f"seed{seed}", seed)
+    brain.ingest(job)
+    first = solve(brain, "first", seed, [], workers)
+    show_solution(first, console)
+    cold = solve(brain, "second", seed, [], workers)
+    warm = solve(brain, "second", seed, [first.scene], workers)
+    show_solution(warm, console)
+    result = Result(seed, first, cold, warm)
+    pictures = [
+        draw_pathway(first.blueprint, out / f"pathway-{seed}.png", f"{first.scene}: the pathway that was chosen"),
+        draw_search(
+            [("first scene", first), ("second scene, memory empty", cold), ("second scene, remembering the first", warm)],
+            out / f"search-{seed}.png", f"seed {seed}: the searches", result.level,
+        ),
+    ]  # fmt: skip
+    console.print(*(f"picture: {picture}" for picture in pictures), sep="\n", highlight=False)
+    return result
+
+
+def accuracies(results: list[Result]) -> Table:
+    """What each seed's pathway is worth on test data."""
+    names = ["image", "audio", "late_fusion", "pathway"]
+    table = Table("first scene, test data", *(name.replace("_", " ") for name in names), "trials", "seconds")
+    for result in results:
+        values = [f"{result.first.accuracy[name]:.3f}" for name in names]
+        table.add_row(f"seed {result.seed}", *values, str(len(result.first.steps)), f"{result.first.seconds:.0f}")
+    return table
+
+
+def memories(results: list[Result]) -> Table:
+    """What memory was worth to the second scene."""
+    table = Table("second scene", "level", "trials cold", "trials warm", "s cold", "s warm", "test cold", "test warm")
+    for result in results:
+        cold, warm = result.cold, result.warm
+        table.add_row(
+            f"seed {result.seed}", f"{result.level:.3f}",
+            *(_trials(result, solution) for solution in (cold, warm)),
+            *(f"{result.seconds(solution):.0f}" for solution in (cold, warm)),
+            *(f"{solution.accuracy['pathway']:.3f}" for solution in (cold, warm)),
+        )  # fmt: skip
+    return table
+
+
+def _trials(result: Result, solution: Solution) -> str:
+    reached = solution.trials_to(result.level)
+    return str(reached) if reached else f"not in {result.trials(solution)}"
+
+
+def start_over(brain: Brain, seeds: list[int]) -> None:
+    """A demo that was killed goes on; one that was finished before is shown anew, from an empty memory of it."""
+    keys = [f"digits-{name}-{seed}" for seed in seeds for name in ("first", "second")]
+    done = brain.cypher(
+        "MATCH (s:Search {state: 'done'})-[:FOR_SCENE]->(c:Scene) WHERE c.key IN $keys RETURN count(s) AS n", keys=keys
+    )
+    if done[0]["n"] >= 3 * len(seeds):
+        for key in keys:
+            brain.forget(key)
+
+
+def summary(results: list[Result], seconds: float) -> dict[str, object]:
+    """The last line: means over the seeds, and each seed's own."""
+    names = ["image", "audio", "late_fusion", "pathway"]
+
+    def mean(values: list[float]) -> float:
+        return round(statistics.mean(values), 4)
+
+    return {
+        "accuracy": {name: mean([result.first.accuracy[name] for result in results]) for name in names},
+        "memory": {
+            "trials_cold": mean([result.trials(result.cold) for result in results]),
+            "trials_warm": mean([result.trials(result.warm) for result in results]),
+            "seconds_cold": mean([result.seconds(result.cold) for result in results]),
+            "seconds_warm": mean([result.seconds(result.warm) for result in results]),
+        },
+        "seconds": round(seconds, 1),
+        "seeds": [
+            {
+                "seed": result.seed,
+                "accuracy": {name: round(result.first.accuracy[name], 4) for name in names},
+                "level": round(result.level, 4),
+                "trials_cold": result.trials(result.cold),
+                "trials_warm": result.trials(result.warm),
+                "cold_reached": result.cold.trials_to(result.level) is not None,
+            }
+            for result in results
+        ],
+    }
+
+
+def main() -> None:
+    """Runs the demo."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0,1,2", help="numbers joined by commas (default: 0,1,2)")
+    parser.add_argument("--workers", type=int, default=1, help="Horovod processes that train together (default: 1)")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where data and pictures go")
+    parser.add_argument("--home", help="the home folder; else CORTIGRAPH_HOME")
+    arguments = parser.parse_args()
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    console, started = Console(), time.monotonic()
+    with cortigraph.open(home=arguments.home) as brain:
+        start_over(brain, seeds)
+        results = [one_seed(brain, arguments.out, seed, arguments.workers, console) for seed in seeds]
+        console.print(accuracies(results))
+        console.print(memories(results))
+        for question, query in QUERIES.items():
+            console.print(f"\n[bold]{question}[/]\n{query.strip()}", highlight=False)
+            show_rows(brain.cypher(query))
+    print(json.dumps(summary(results, time.monotonic() - started)))
+
+
+if __name__ == "__main__":
+    main()
