@@ -107,8 +107,12 @@ class HorovodGroup:
 
         try:
             self._wait(done)
+        except TrainError:
+            self._kill()  # the logs stay: the error names them
+            raise
         except BaseException:
             self._kill()
+            shutil.rmtree(self.spool.folder, ignore_errors=True)
             raise
         assert result is not None
         return number, result

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -44,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    _die_with_parent()
     target = Path(arguments[0])
+    _die_with_parent(target)
     if target.is_file():
         return _one_job(target, WeightStore(Path(arguments[1])))
     spool = Spool(target)
@@ -128,13 +129,15 @@ def _one_job(job: Path, weights: WeightStore) -> int:
     return 0
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(target: Path) -> None:
     # A parent that is killed cannot tell us; its child is then given to another process, and that we can see.
     parent = os.getppid()
 
     def watching() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
+        if target.is_dir():
+            shutil.rmtree(target, ignore_errors=True)  # nobody is left to read it
         os._exit(_ORPHAN)  # the main thread may be waiting for ranks that are gone as well
 
     threading.Thread(target=watching, daemon=True, name="parent").start()
