@@ -1,0 +1,123 @@
+"""Composition: whatever is drawn or mutated type-checks, and JSON gives the same function back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.pathway.compose import FUSION, Space
+from cortigraph.regions import audio, fusion, language, vision
+from cortigraph.regions.blueprint import Blueprint
+from cortigraph.regions.ports import Port
+from cortigraph.regions.weights import WeightStore
+
+IMAGE = Port.parse("image", "image[channel=3,height=20,width=24] float32 raw")
+AUDIO = Port.parse("audio", "audio[channel=1,height=16,width=16] float32 raw")
+TEXT = Port.parse("text", "text[part=2,token=8] int64 raw")
+CLASSES = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    sound = AUDIO.model_copy(update={"axes": audio.REGIONS[0].accepts[0].sized((1, 16, 16)).axes})
+    return Space((IMAGE, sound), {"image": vision.REGIONS, "audio": audio.REGIONS}, fusion.REGIONS, CLASSES)
+
+
+def _inputs(blueprint: Blueprint, batch: int = 4) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {p.name: torch.randn(batch, *[s or 1 for s in p.sizes], generator=generator) for p in blueprint.inputs}
+
+
+def test_whatever_is_drawn_or_mutated_type_checks_and_runs(space: Space) -> None:
+    generator = np.random.default_rng(0)
+    decisions, cells = space.sample(generator), set()
+    for _ in range(60):
+        blueprint = space.compose(decisions)
+        assert blueprint.problems() == []
+        cells.add(decisions[FUSION]["region"])
+        decisions = space.mutate(decisions, generator)
+    assert cells == {region.key for region in fusion.REGIONS}
+    assert blueprint.build()(_inputs(blueprint)).shape == (4, len(CLASSES))
+
+
+def test_a_mutation_changes_one_slot_and_never_its_parent(space: Space) -> None:
+    generator = np.random.default_rng(1)
+    parent = space.sample(generator)
+    before = str(parent)
+    for _ in range(40):
+        child = space.mutate(parent, generator)
+        assert str(parent) == before
+        changed = [slot for slot in ("image", "audio") if child[slot] != parent[slot]]
+        assert len(changed) <= 1
+
+
+def test_the_same_seed_draws_the_same(space: Space) -> None:
+    drawn = [space.sample(np.random.default_rng(7)) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+
+
+def test_json_gives_the_same_function_with_the_same_weights(space: Space, tmp_path: Path) -> None:
+    store = WeightStore(tmp_path)
+    blueprint = space.compose(space.sample(np.random.default_rng(3)))
+    built = blueprint.build(store)
+    hashes = {
+        name: store.save(module.state_dict()) for name, module in built.regions.items() if len(module.state_dict())
+    }
+    known = blueprint.with_weights(hashes)
+    again = Blueprint.from_json(known.to_json())
+    assert again == known
+    assert again.key == known.key != blueprint.key
+    inputs = _inputs(blueprint)
+    torch.testing.assert_close(again.build(store)(inputs), built.eval()(inputs), rtol=0, atol=0)
+
+
+def test_what_is_known_is_not_run_again(space: Space) -> None:
+    decisions = space.with_cell(space.sample(np.random.default_rng(0)), "product")
+    pathway = space.compose(decisions).build().eval()
+    inputs = _inputs(pathway.blueprint)
+    values = pathway.run(inputs, pathway.needed())
+    for module in pathway.regions.values():
+        module.register_forward_hook(lambda module, *_: ran.append(module))
+    ran: list[object] = []
+    told = pathway.run({ref: values[ref] for ref in pathway.needed()})
+    assert ran == [pathway.regions[FUSION]]
+    torch.testing.assert_close(told["fusion.logits"], pathway(inputs))
+
+
+def test_one_input_needs_no_fusion() -> None:
+    space = Space((IMAGE,), {"image": vision.REGIONS}, fusion.REGIONS, CLASSES)
+    decisions = space.sample(np.random.default_rng(0))
+    blueprint = space.compose(decisions)
+    assert FUSION not in decisions
+    assert not any(node.frozen for node in blueprint.nodes)
+    assert blueprint.nodes[0].region.arguments["channels"] == 3  # as many as the data has
+
+
+def test_a_frozen_encoder_gets_a_head_of_its_own() -> None:
+    port = language.REGIONS[0].accepts[0].sized((2, 8)).model_copy(update={"name": "text"})
+    space = Space((port,), {"text": language.REGIONS}, fusion.REGIONS, CLASSES)
+    blueprint = space.compose(space.sample(np.random.default_rng(0)))
+    assert [node.frozen for node in blueprint.nodes] == [True, False]
+    assert blueprint.needed() == {"text.features"}
+    assert blueprint.ports[blueprint.output].sizes == (len(CLASSES),)
+
+
+def test_a_region_that_may_not_serve_is_named(space: Space) -> None:
+    decisions = space.sample(np.random.default_rng(0))
+    decisions["image"]["region"] = "audio.recognition/001"
+    with pytest.raises(InputError, match=r"image: region audio\.recognition/001 may not serve here; there are: vision"):
+        space.compose(decisions)
+
+
+def test_a_blueprint_that_does_not_fit_says_why(space: Space) -> None:
+    blueprint = space.compose(space.with_cell(space.sample(np.random.default_rng(0)), "product"))
+    node = blueprint.node("image").model_copy(update={"inputs": ("audio",)})
+    wrong = blueprint.model_copy(update={"nodes": (node, *blueprint.nodes[1:])})
+    with pytest.raises(InputError, match="expected image, got audio"):
+        wrong.build()
+    with pytest.raises(InputError, match="expected a blueprint of version 1, got 9"):
+        Blueprint.from_json('{"version": 9}')
