@@ -30,10 +30,9 @@ def problems_of(items: Mapping[Place, BaseModel], origin: Origin) -> Iterator[tu
         Place and problem.
     """
     yield from _doubles(items, origin)
+    yield from _builders(origin)
     for place, item in items.items():
-        if isinstance(item, RegionItem) and item.builder is not None and item.like is None:
-            yield from builder_problems(place, item.builder, item.arguments or {})
-        elif isinstance(item, DatasetItem):
+        if isinstance(item, DatasetItem):
             yield from _data_problems(place, item, origin)
 
 
@@ -90,6 +89,17 @@ def _shipped() -> Iterator[tuple[tuple[str, str], str]]:
     for kind, declared in (("areas", areas), ("regions", regions)):
         for each in declared:
             yield (kind, each.key), "`built_in`"
+
+
+def _builders(origin: Origin) -> Iterator[tuple[Place, str]]:
+    """From the plain data: a region whose ports are wrong may have a wrong builder too."""
+    regions = origin.document.data.get("regions")
+    for number, told in enumerate(regions if isinstance(regions, list) else ()):
+        if isinstance(told, dict) and isinstance(told.get("builder"), str) and "like" not in told:
+            arguments = told.get("arguments")
+            yield from builder_problems(
+                ("regions", number), told["builder"], arguments if isinstance(arguments, dict) else {}
+            )
 
 
 def _data_problems(place: Place, item: DatasetItem, origin: Origin) -> Iterator[tuple[Place, str]]:

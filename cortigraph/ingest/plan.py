@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from cortigraph.graph.errors import InputError
 from cortigraph.graph.schema import Label
 from cortigraph.ingest import data
 from cortigraph.ingest.items import DatasetItem
@@ -118,10 +117,9 @@ def plan(store: Store, home: Home, job: Job, progress: Progress | None = None) -
     Raises:
         InputError: Everything that would stop a run, as far as it shows without decoding new data; by line.
     """
-    settled = settle(store, job)
+    settled = settle(store, home, job)
     areas = list(_compared(str(Label.AREA), settled.areas, settled.known_areas))
     regions = list(_compared(str(Label.REGION), settled.regions, settled.known_regions))
-    _try(job, settled, _due(regions), home)
     datasets = list(_compared_data(store, home, job, progress))
     due = {change.key for change in _due(datasets)}
     written = tuple(settled.regions[change.key] for change in _due(regions))
@@ -166,31 +164,6 @@ def _compared_data(store: Store, home: Home, job: Job, progress: Progress | None
 
 def _due(changes: Iterable[Change]) -> list[Change]:
     return [change for change in changes if change.action != "unchanged"]
-
-
-def _try(job: Job, settled: Settled, changes: Sequence[Change], home: Home) -> None:
-    """Builds what is new and runs it on shapes alone, so that a region that can't work is told of before a run."""
-    problems: list[str] = []
-    for change in changes:
-        told = _failure(settled.regions[change.key], home)
-        problems += [f"{job.where(settled.places[change.key])}: {problem}" for problem in told]
-    if problems:
-        raise InputError(problems)
-
-
-def _failure(region: Region, home: Home) -> Sequence[str]:
-    from cortigraph.regions.weights import WeightStore
-
-    if region.weights is not None and not WeightStore(home.weights).has(region.weights):
-        return [f"region {region.key}: the weights {region.weights} are not in {home.weights}; save them there first"]
-    try:
-        region.emits_for(*(port.sizes for port in region.typical()))  # type: ignore[arg-type]  # every size is known
-    except InputError as error:
-        return error.problems
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        # A builder is anybody's function: what it raises when a value is out of its range is not ours to choose.
-        return [f"region {region.key} can't be built: {error}; change its arguments"]
-    return []
 
 
 def _seconds(job: Job, regions: Sequence[Region], items: Sequence[DatasetItem], areas: bool) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +15,7 @@ from cortigraph.regions import catalogue
 from cortigraph.regions.region import Area, Region
 
 if TYPE_CHECKING:
+    from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
 
 __all__ = ["Settled", "settle"]
@@ -42,28 +43,32 @@ class Settled:
     known_regions: Mapping[str, Region]
 
 
-def settle(store: Store, job: Job) -> Settled:
+def settle(store: Store, home: Home, job: Job) -> Settled:
     """Completes what a job declares by what the package and the graph hold.
 
     An area or a region of the package that something in the job needs, and that the graph lacks, is declared too.
+    A region of the job that is new or has changed is built and run on shapes alone, so that one that can't work is
+    told of before a run.
 
     Args:
         store: Only read.
+        home: Where weights lie.
         job: As loaded.
 
     Returns:
         What is to be declared.
 
     Raises:
-        InputError: A region is like none that there is, or its area is missing; lists every problem, by line.
+        InputError: A region is like none that there is, its area or weights are missing, or it can't be built; lists
+            every problem, by line.
     """
-    return _Settling(store, job).settled()
+    return _Settling(store, home, job).settled()
 
 
 class _Settling:
-    def __init__(self, store: Store, job: Job) -> None:
+    def __init__(self, store: Store, home: Home, job: Job) -> None:
         areas, regions = catalogue.built_in()
-        self.job = job
+        self.job, self.home = job, home
         self.shipped_areas = _by_key(areas)
         self.shipped = _by_key(regions)
         self.known_areas = _by_key(catalogue.areas(store))
@@ -99,9 +104,8 @@ class _Settling:
             for told in error.errors():
                 self._note((*place, *told["loc"]), told["msg"].removeprefix("Value error, "))
             return None
-        if origin is not None:
-            for where, problem in builder_problems(place, region.builder, region.arguments):
-                self._note(where, problem)
+        for where, problem in self._wrong(place, region):
+            self._note(where, problem)
         self._area(place, region)
         self.regions[key] = region
         return region
@@ -138,8 +142,29 @@ class _Settling:
         problem = UnknownKeyError("area", region.area, {*declared, *self.shipped_areas})
         self._note((*place, "area"), f"{problem}; or declare it under `areas`")
 
+    def _wrong(self, place: Place, region: Region) -> list[tuple[Place, str]]:
+        if self.known.get(region.key) == region:
+            return []
+        told = list(builder_problems(place, region.builder, region.arguments))
+        return told or [(place, problem) for problem in _failure(region, self.home)]
+
     def _note(self, place: Place, problem: str) -> None:
         self.problems.append(f"{self.job.where(place)}: {problem}")
+
+
+def _failure(region: Region, home: Home) -> Sequence[str]:
+    from cortigraph.regions.weights import WeightStore
+
+    if region.weights is not None and not WeightStore(home.weights).has(region.weights):
+        return [f"the weights {region.weights} are not in {home.weights}; save them there first"]
+    try:
+        region.emits_for(*(port.sizes for port in region.typical()))  # type: ignore[arg-type]  # every size is known
+    except InputError as error:
+        return error.problems
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # A builder is anybody's function: what it raises when a value is out of its range is not ours to choose.
+        return [f"can't be built: {error}; change its arguments"]
+    return []
 
 
 def _by_key(told: Iterable[_Keyed]) -> dict[str, _Keyed]:
