@@ -13,7 +13,16 @@ from cortigraph.graph.server import Address
 if TYPE_CHECKING:
     import neo4j
 
-__all__ = ["UnreachableError", "connect", "counters", "remote_address", "sendable", "translated", "transpose"]
+__all__ = [
+    "BusyError",
+    "UnreachableError",
+    "connect",
+    "counters",
+    "remote_address",
+    "sendable",
+    "translated",
+    "transpose",
+]
 
 # An embedded server that does not answer for this long is dead, and is started again rather than waited for.
 EMBEDDED_RETRY_SECONDS = 10.0
@@ -22,6 +31,10 @@ REMOTE_RETRY_SECONDS = 30.0
 
 class UnreachableError(StoreError):
     """No answer: the server is gone, or the network is."""
+
+
+class BusyError(StoreError):
+    """The store is there, but gave up for a reason that passes, again and again: a dead-lock, or no memory just now."""
 
 
 def remote_address(uri: str, user: str | None, password: str | None) -> Address:
@@ -108,7 +121,7 @@ def _ours(error: Exception, uri: str) -> Exception:
     if isinstance(error, exceptions.ServiceUnavailable | exceptions.SessionExpired):
         return UnreachableError(f"no answer from {uri}: {text}; is the server running, and the address right?")
     if isinstance(error, exceptions.TransientError):
-        return StoreError(f"{uri} gave up after several tries: {text}; try again, or in smaller batches")
+        return BusyError(f"{uri} gave up after several tries: {text}; try again, or in smaller batches")
     if isinstance(error, exceptions.ClientError):
         return QueryError(_with_hint(text))
     if isinstance(error, exceptions.Neo4jError):

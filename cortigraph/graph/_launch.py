@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,9 +17,10 @@ from typing import Any
 
 from cortigraph.graph.errors import InputError, StoreError
 
-__all__ = ["check_space", "launch"]
+__all__ = ["check_space", "is_full", "launch"]
 
 NEEDED_MEGABYTES = 200
+LAST_BYTES = 1 << 20  # less than this is nothing
 READY_SECONDS = 180.0
 LOG_LINES = 8
 LOG_BYTES = 5 * 1024 * 1024
@@ -80,6 +84,15 @@ def check_space(database: Path) -> None:
         )
 
 
+def is_full(database: Path) -> bool:
+    """Whether a write that has just failed may have failed for want of space.
+
+    Args:
+        database: The server's folder.
+    """
+    return shutil.disk_usage(database).free < LAST_BYTES
+
+
 def launch(database: Path, jars: Path, version: str) -> int:
     """Start the server's process and wait until it answers.
 
@@ -93,7 +106,7 @@ def launch(database: Path, jars: Path, version: str) -> int:
 
     Raises:
         InputError: `CORTIGRAPH_PORT` is no port.
-        StoreError: It did not start; with a diagnosis and the log's last lines.
+        StoreError: That port is taken, or it did not start; with a diagnosis and the log's last lines.
     """
     log = database / "server.log"
     if log.exists() and log.stat().st_size > LOG_BYTES:
@@ -104,7 +117,7 @@ def launch(database: Path, jars: Path, version: str) -> int:
         with log.open("ab") as output:
             began = output.tell()
             _spawn(database, jars, version, port, writing, output)
-        answer = _answer(pipe)
+        answer = _answer(pipe, database)
     if "port" in answer:
         return int(answer["port"])
     raise StoreError(_explain(answer.get("failed", ""), log, began, port))
@@ -114,7 +127,16 @@ def _fixed_port() -> int:
     text = os.environ.get("CORTIGRAPH_PORT") or "0"
     if not text.isdigit() or int(text) > 65535:
         raise InputError(f"CORTIGRAPH_PORT must be a number from 1 to 65535, got {text!r}")
-    return int(text)
+    port = int(text)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))  # 0 always succeeds: the server finds a free one itself
+        except OSError as error:
+            raise StoreError(
+                f"port {port} is taken: set CORTIGRAPH_PORT to another, or unset it and a free one is found"
+            ) from error
+    return port
 
 
 def _spawn(database: Path, jars: Path, version: str, port: int, pipe: int, output: Any) -> None:
@@ -137,15 +159,31 @@ def _spawn(database: Path, jars: Path, version: str, port: int, pipe: int, outpu
     child.wait()  # it forks the server and ends
 
 
-def _answer(pipe: Any) -> dict[str, Any]:
-    """The server's one line; nothing if the process died first."""
+def _answer(pipe: Any, database: Path) -> dict[str, Any]:
+    """What the server says of its start: the last line before the pipe closes, `pid` being the first.
+
+    A server that does not answer in time is killed: nobody would ever find it, and it holds the store.
+    """
+    answer: dict[str, Any] = {}
     deadline = time.monotonic() + READY_SECONDS
-    readable, _, _ = select.select([pipe], [], [], deadline - time.monotonic())
-    if not readable:
-        return {"failed": f"the server did not answer within {READY_SECONDS:.0f} s"}
-    line = pipe.readline()
-    answer: dict[str, Any] = json.loads(line) if line else {}
+    while not answer.keys() & {"port", "failed"}:
+        if select.select([pipe], [], [], 1.0)[0]:
+            line = pipe.readline()
+            if not line:
+                return answer
+            answer |= json.loads(line)
+        elif is_full(database):  # Neo4j tries for ever where it can't write
+            answer["failed"] = "No space left on device"
+            _kill(answer)
+        elif time.monotonic() > deadline:
+            answer["failed"] = f"the server did not answer within {READY_SECONDS:.0f} s"
+            _kill(answer)
     return answer
+
+
+def _kill(answer: dict[str, Any]) -> None:
+    with contextlib.suppress(KeyError, ProcessLookupError):
+        os.kill(answer["pid"], signal.SIGKILL)
 
 
 def _explain(failed: str, log: Path, began: int, port: int) -> str:

@@ -53,7 +53,7 @@ class UnknownKeyError(InputError, KeyError):
 
     Example:
         >>> str(UnknownKeyError("region", "007", ["001", "002"], where="in area vision.recognition"))
-        "no region '007' in area vision.recognition; there are: 001, 002"
+        "no region '007' in area vision.recognition; did you mean 002, 001?"
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "") -> None:

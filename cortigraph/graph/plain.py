@@ -32,9 +32,9 @@ def plain(value: Any) -> Any:
     graph = _graph_value(value)
     if graph is not None:
         return graph
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(part) for part in value]
-    return value.iso_format() if hasattr(value, "iso_format") else str(value)
+    if hasattr(value, "iso_format"):  # before the lists: a duration is a tuple, too
+        return value.iso_format()
+    return [plain(part) for part in value] if isinstance(value, list | tuple | set | frozenset) else str(value)
 
 
 def _graph_value(value: Any) -> Any:

@@ -7,12 +7,16 @@ and record it once. A released migration is never edited: what changes comes as 
 
 from __future__ import annotations
 
+import contextlib
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from cortigraph.graph import cypher
+from cortigraph.graph._driver import BusyError
 from cortigraph.graph.errors import StoreError
 
 __all__ = [
@@ -34,6 +38,7 @@ REGION_DIMENSION = TEXT_DIMENSION + 64 + 112  # text, structure, function
 DATASET_DIMENSION = TEXT_DIMENSION + 64  # text, statistics
 TEXT_INDEX = "cortigraph_text"
 INDEX_SECONDS = 120
+ATTEMPTS = 5
 
 
 class Label(StrEnum):
@@ -169,6 +174,16 @@ def migrate(store: Executor) -> list[Migration]:
         >>> [migration.name for migration in MIGRATIONS]
         ['unique keys', 'vector indexes', 'full-text index']
     """
+    for attempt in range(1, ATTEMPTS):
+        # Two who build indexes at once may dead-lock on each other for longer than the driver tries again. Every
+        # statement may run twice, so whoever lost waits a little and finds most of the work done.
+        with contextlib.suppress(BusyError):
+            return _migrate_once(store)
+        time.sleep(random.uniform(0.5, 2.0) * attempt)
+    return _migrate_once(store)
+
+
+def _migrate_once(store: Executor) -> list[Migration]:
     version = recorded_version(store)
     due = [migration for migration in MIGRATIONS if migration.version > version]
     for migration in due:

@@ -22,7 +22,7 @@ from cortigraph.graph import _launch, jars
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home
 
-__all__ = ["Address", "Status", "ensure", "start", "status", "stop"]
+__all__ = ["Address", "Status", "disk_is_full", "ensure", "start", "status", "stop"]
 
 USER = "neo4j"
 STARTING_SECONDS = 300.0
@@ -156,6 +156,15 @@ def status(home: Home) -> Status:
     if state is None:
         return Status(running=False, stored_bytes=stored)
     return Status(True, state["pid"], state["port"], state["version"], state["create_time"], stored)
+
+
+def disk_is_full(home: Home) -> bool:
+    """Whether nothing can be written any more where the store lies.
+
+    Args:
+        home: Whose store.
+    """
+    return _launch.is_full(home.database)
 
 
 def read_state(home: Home) -> dict[str, Any] | None:

@@ -240,6 +240,10 @@ class Store:
             if not self._revive():
                 raise
             return self._attempt(work, write=write)
+        except StoreError as error:
+            if self.home is not None and server.disk_is_full(self.home):
+                raise StoreError(f"the disk is full, so the store can't be written: {error}") from error
+            raise
 
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         with _driver.translated(self.uri), self._session(write=write) as session:
@@ -309,8 +313,21 @@ def open_store(
         if read_only:
             schema.recorded_version(store)
         else:
-            schema.migrate(store)
+            with _one_at_a_time(store.home):
+                schema.migrate(store)
     except BaseException:
         store.close()
         raise
     return store
+
+
+@contextlib.contextmanager
+def _one_at_a_time(home: Home | None) -> Iterator[None]:
+    """Processes that open one home take turns at its schema; without turns they dead-lock, and try again for long."""
+    if home is None:
+        yield
+        return
+    from filelock import FileLock
+
+    with FileLock(home.database / "migrating.lock"):
+        yield
