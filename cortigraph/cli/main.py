@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 
@@ -54,8 +53,6 @@ def build(words: Sequence[str]) -> typer.Typer:
 
 def run() -> None:
     """The console script: errors that we raise on purpose become one message and an exit code."""
-    # Threads that wait for each other without spinning: on a machine that is busy, training is ten times faster.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         build(sys.argv[1:])()
     except CortigraphError as error:

@@ -78,7 +78,7 @@ class SolveProgress:
         self._bars.update(self._trials, advance=1)
         if self._plain:
             told = trial.reason or f"accuracy {trial.accuracy:.3f}, best {self._best:.3f}, {trial.seconds:.1f} s"
-            self._console.print(f"{self._title}trial {trial.index + 1}: {told}", highlight=False)
+            self._console.print(f"{self._title}trial {trial.index + 1}: {told}", highlight=False, soft_wrap=True)
 
 
 def show_solution(solution: Solution, console: Console | None = None) -> None:

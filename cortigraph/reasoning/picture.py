@@ -31,20 +31,20 @@ def draw_pathway(blueprint: Blueprint, path: Path, title: str = "") -> Path:
         depth[f"{node.name}."] = 1 + max(depth[_owner(ref)] for ref in node.inputs)
     width, height = 1 + max(depth.values()), max(_count(depth).values())
     figure, axes = _canvas(3.4 * (width + 1), 1.7 * height + 1.0, title)
-    places = _places(depth, height)
+    places, boxes = _places(depth, height), {}
     for port in blueprint.inputs:
         sizes = " × ".join(str(size) for size in port.sizes)
-        _box(axes, places[port.name], f"{port.name}\n{sizes}", _COLOURS[port.modality])
+        boxes[port.name] = _box(axes, places[port.name], f"{port.name}\n{sizes}", _COLOURS[port.modality])
     for node in blueprint.nodes:
         modality = node.region.accepts[0].modality
         told = "\n".join([node.region.name, node.region.key, _arguments(node.region.arguments)]).strip()
-        _box(axes, places[f"{node.name}."], told, _COLOURS[modality])
+        boxes[f"{node.name}."] = _box(axes, places[f"{node.name}."], told, _COLOURS[modality])
         for owner in dict.fromkeys(_owner(ref) for ref in node.inputs):
             ports = ", ".join(ref.split(".")[1] for ref in node.inputs if _owner(ref) == owner and "." in ref)
-            _arrow(axes, places[owner], places[f"{node.name}."], ports)
+            _arrow(axes, boxes[owner], boxes[f"{node.name}."], ports)
     end = (float(width), (height - 1) / 2)
-    _box(axes, end, f"{len(blueprint.classes)} classes", _PALE)
-    _arrow(axes, places[_owner(blueprint.output)], end, "")
+    answer = _box(axes, end, f"{len(blueprint.classes)} classes", _PALE)
+    _arrow(axes, boxes[_owner(blueprint.output)], answer, "")
     axes.set_xlim(-0.6, width + 0.6)
     axes.set_ylim(-0.7, height - 0.3)
     return _save(figure, path)
@@ -118,14 +118,16 @@ def _places(depth: dict[str, int], height: int) -> dict[str, tuple[float, float]
     return places
 
 
-def _box(axes: Any, place: tuple[float, float], text: str, colour: str) -> None:
+def _box(axes: Any, place: tuple[float, float], text: str, colour: str) -> Any:
     box = {"boxstyle": "round,pad=0.55", "facecolor": colour, "edgecolor": _INK, "linewidth": 0.8}
-    axes.text(*place, text, ha="center", va="center", fontsize=8.5, color=_INK, bbox=box, zorder=3)
+    return axes.text(*place, text, ha="center", va="center", fontsize=8.5, color=_INK, bbox=box, zorder=3)
 
 
-def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], text: str) -> None:
-    style = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1, "shrinkA": 42, "shrinkB": 48}
-    axes.annotate("", xy=end, xytext=start, arrowprops=style, zorder=1)
+def _arrow(axes: Any, source: Any, target: Any, text: str) -> None:
+    start, end = source.get_position(), target.get_position()
+    style = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1, "shrinkA": 2, "shrinkB": 2}
+    style |= {"patchA": source.get_bbox_patch(), "patchB": target.get_bbox_patch()}
+    axes.annotate("", xy=end, xytext=start, arrowprops=style, zorder=4)
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.1)
     axes.text(*middle, text, ha="center", va="bottom", fontsize=7, color=_INK)
 

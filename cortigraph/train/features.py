@@ -62,14 +62,16 @@ def feature_keys(pathway: Pathway, references: Sequence[str], data: str) -> dict
         data: Names the samples, for instance fingerprint and split.
     """
     nodes = {node.name: node for node in pathway.blueprint.nodes}
-    known: dict[str, str] = {port.name: f"{data}/{port.name}" for port in pathway.blueprint.inputs}
+    known: dict[str, str] = {}
 
     def key(reference: str) -> str:
         name, _, port = reference.partition(".")
+        if not port:  # an input, which may have the name of a node
+            return f"{data}/{name}"
         if name not in known:
             parts = [_content(pathway.blueprint, name, pathway.regions[name]), *map(key, nodes[name].inputs)]
             known[name] = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        return f"{known[name]}/{port}" if port else known[name]
+        return f"{known[name]}/{port}"
 
     return {reference: key(reference) for reference in references}
 

@@ -19,7 +19,7 @@ from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import ENGINES
-from cortigraph.train.errors import TrainError
+from cortigraph.train.errors import DivergedError, TrainError
 from cortigraph.train.evaluate import Evaluation, evaluate
 from cortigraph.train.features import FEATURES, Features
 from cortigraph.train.group import HorovodGroup, cores
@@ -136,6 +136,9 @@ class _InGroup(Trainer):
         if "input_error" in result:
             self._clear(number)
             raise InputError(result["input_error"])
+        if "diverged" in result:
+            self._clear(number)
+            raise DivergedError(result["diverged"])
         if "error" in result:
             self._clear(number)
             raise TrainError(result["error"])

@@ -22,7 +22,7 @@ from cortigraph.train.augment import augment
 from cortigraph.train.checkpoint import Checkpoints, optimizer_tensors
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
-from cortigraph.train.errors import TrainError
+from cortigraph.train.errors import DivergedError
 from cortigraph.train.evaluate import logits_of, metrics_of
 from cortigraph.train.features import Features
 from cortigraph.train.job import Epoch, Metrics, Outcome, TrainJob
@@ -143,7 +143,7 @@ class _Run:
         self.training_seconds += time.perf_counter() - began
         self.done += len(self.fitted)
         if not torch.isfinite(torch.tensor(loss)):
-            raise TrainError(
+            raise DivergedError(
                 f"the loss is {loss} in epoch {self.progress.epoch}; lower settings.learning_rate "
                 f"(now {self.settings.learning_rate})"
             )

@@ -23,6 +23,7 @@ from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine, open_engine
+from cortigraph.train.errors import DivergedError
 from cortigraph.train.evaluate import evaluate
 from cortigraph.train.features import FEATURES, Features
 from cortigraph.train.job import TrainJob
@@ -92,6 +93,8 @@ def _answer(request: dict[str, Any], number: int, engine: Engine, spool: Spool, 
         return _evaluate(request, number, engine, spool)
     except InputError as error:
         return {"input_error": list(error.problems)}
+    except DivergedError as error:
+        return {"diverged": str(error)}
     except CortigraphError as error:
         return {"error": str(error)}
 

@@ -47,7 +47,7 @@ class Hardship:
 
 SCENES = {
     "first": Hardship(energy_removed=0.5, grain=0.35, noise="white", snr=(-10.0, 0.0)),
-    "second": Hardship(energy_removed=0.35, grain=0.25, holes=0.25, blur=0.6, noise="pink", snr=(-13.0, -3.0)),
+    "second": Hardship(energy_removed=0.35, grain=0.25, holes=0.2, blur=0.6, noise="pink", snr=(-11.5, -1.5)),
 }
 
 

@@ -56,6 +56,11 @@ class Result:
         """The first scene's accuracy: what its pathway reached on validation data."""
         return self.first.valid["pathway"]
 
+    @property
+    def trials_of_first(self) -> int:
+        """Candidates that were trained for the first scene."""
+        return sum(step.index >= 0 for step in self.first.steps)
+
     def trials(self, solution: Solution) -> int:
         """Trials to that level; all of them, if it was never reached."""
         return solution.trials_to(self.level) or sum(step.index >= 0 for step in solution.steps)
@@ -87,7 +92,7 @@ def scene(name: str, seed: int) -> Scene:
 
 def solve(brain: Brain, name: str, seed: int, remember: list[str], workers: int) -> Solution:
     """Solves a scene with a live display."""
-    how = "remembering the first" if remember else "memory empty"
+    how = "remembering" if remember else "empty memory"
     with SolveProgress(title=f"seed {seed}, {name} scene, {how}") as progress:
         return brain.solve(scene(name, seed), remember=remember, workers=workers, watcher=progress)
 
@@ -119,7 +124,7 @@ def accuracies(results: list[Result]) -> Table:
     table = Table("first scene, test data", *(name.replace("_", " ") for name in names), "trials", "seconds")
     for result in results:
         values = [f"{result.first.accuracy[name]:.3f}" for name in names]
-        table.add_row(f"seed {result.seed}", *values, str(len(result.first.steps)), f"{result.first.seconds:.0f}")
+        table.add_row(f"seed {result.seed}", *values, str(result.trials_of_first), f"{result.first.seconds:.0f}")
     return table
 
 
@@ -199,7 +204,8 @@ def main() -> None:
         console.print(accuracies(results))
         console.print(memories(results))
         for question, query in QUERIES.items():
-            console.print(f"\n[bold]{question}[/]\n{query.strip()}", highlight=False)
+            console.print(f"\n{question}", style="bold", highlight=False)
+            console.print(query.strip(), highlight=False, markup=False)
             show_rows(brain.cypher(query))
     print(json.dumps(summary(results, time.monotonic() - started)))
 

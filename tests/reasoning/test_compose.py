@@ -14,6 +14,7 @@ from cortigraph.regions import audio, fusion, language, vision
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.ports import Port
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.features import feature_keys
 
 IMAGE = Port.parse("image", "image[channel=3,height=20,width=24] float32 raw")
 AUDIO = Port.parse("audio", "audio[channel=1,height=16,width=16] float32 raw")
@@ -86,6 +87,17 @@ def test_what_is_known_is_not_run_again(space: Space) -> None:
     told = pathway.run({ref: values[ref] for ref in pathway.needed()})
     assert ran == [pathway.regions[FUSION]]
     torch.testing.assert_close(told["fusion.logits"], pathway(inputs))
+
+
+def test_outputs_of_frozen_parts_are_told_apart(space: Space) -> None:
+    decisions = space.with_cell(space.sample(np.random.default_rng(0)), "product")
+    keys = []
+    for region in ("001", "003"):  # the node has the name of its input
+        decisions["image"] = {"region": f"vision.recognition/{region}", "arguments": {}}
+        pathway = space.compose(decisions).build()
+        keys.append(feature_keys(pathway, ["image.logits", "audio.logits"], "data/train"))
+    assert keys[0]["image.logits"] != keys[1]["image.logits"]
+    assert len({*keys[0].values()}) == 2
 
 
 def test_one_input_needs_no_fusion() -> None:

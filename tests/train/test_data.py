@@ -208,10 +208,10 @@ def test_new_samples_get_the_same_preprocessing(maker: Make, cache: Path) -> Non
         {"image": made.root / f"{n}.png", "audio": made.root / f"{n}.wav", "text": made.rows[n]["words"]}
         for n in (3, 9)
     ]
-    for name, values in decode_inputs(data, rows).items():
+    for name, values in decode_inputs(data.transforms, rows).items():
         np.testing.assert_array_equal(values, data.inputs[name][[3, 9]])
     with pytest.raises(DataError) as caught:
-        decode_inputs(data, [{"image": made.root / "none.png", "sound": "x", "text": "a"}])
+        decode_inputs(data.transforms, [{"image": made.root / "none.png", "sound": "x", "text": "a"}])
     assert len(caught.value.problems) == 3
     assert data.transform_for("audio").decoder.shape == (1, 16, 16)
 

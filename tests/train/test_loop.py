@@ -71,7 +71,7 @@ def test_prediction_is_evaluation_of_new_files(
     best = job.blueprint.with_weights(run(job, store).weights).build(store)
     rows = dataset.rows("test")[:5]
     files = [{name: maker_of_dataset.root / f"{row}.{end}" for name, end in _ENDS.items()} for row in rows]
-    given = predict(best, decode_inputs(dataset, files))
+    given = predict(best, decode_inputs(dataset.transforms, files))
     np.testing.assert_allclose(given, evaluate(best, dataset, "test").probabilities[:5], atol=1e-6)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +20,7 @@ from cortigraph.graph.errors import InputError
 from cortigraph.graph.home import Home
 from cortigraph.graph.store import Store
 from cortigraph.reasoning.memory import Memory, consult
-from cortigraph.reasoning.pathway.compose import Decisions
+from cortigraph.reasoning.pathway.compose import FUSION, Decisions
 from cortigraph.reasoning.pathway.scene import Scene
 from cortigraph.reasoning.search import strategy
 from cortigraph.reasoning.solving.problem import Problem, pose
@@ -223,13 +224,18 @@ def _choose(entries: Sequence[tuple[str, Trial]], samples: int) -> tuple[str, Tr
 
 
 def _step(trial: Trial) -> Step:
-    choice = {slot: _words(value) for slot, value in trial.decisions.items()}
+    nodes = {node.name: node.region.name for node in trial.blueprint.nodes}
+    slots = [port.name for port in trial.blueprint.inputs] + ([FUSION] if FUSION in trial.decisions else [])
+    choice = {slot: _words(nodes[slot], trial.decisions[slot]) for slot in slots}
     nll = None if trial.reason else trial.nll
     return Step(trial.index, choice, trial.accuracy, nll, trial.seconds, trial.reason)
 
 
-def _words(choice: Mapping[str, object]) -> str:
-    """`vision.recognition/003 width=16`."""
-    arguments = choice.get("arguments") or {}
-    assert isinstance(arguments, dict)
-    return " ".join([str(choice["region"]), *(f"{name}={value}" for name, value in arguments.items())])
+def _words(name: str, choice: Mapping[str, Any]) -> str:
+    """`003 MediumNet width=16`; a region whose ID is its name is named once."""
+    short = str(choice["region"]).rpartition("/")[2]
+    arguments = [
+        f"{key}={','.join(value) if isinstance(value, list) else value}" for key, value in choice["arguments"].items()
+    ]
+    taps = ["+".join(tap.rpartition(".")[2] for tap in layer) for layer in choice.get("taps", ())]
+    return " ".join([short, *([name] if name != short else []), *arguments, *taps])

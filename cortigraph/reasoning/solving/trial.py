@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
 from cortigraph.reasoning.solving.problem import Problem
 from cortigraph.regions.blueprint import Blueprint
-from cortigraph.train.errors import TrainError
+from cortigraph.train.errors import DivergedError
 from cortigraph.train.job import Epoch, Outcome, TrainJob
 from cortigraph.train.launch import Trainer
 from cortigraph.train.provenance import now, provenance
@@ -183,7 +183,7 @@ class Bench:
                 trained, metrics, extra = only.blueprint, only.metrics, 0.0
             else:
                 trained, metrics, extra = self.fuse(decisions, hashes)
-        except TrainError as error:
+        except DivergedError as error:
             return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=str(error))
         keys = {slot: run.key for slot, run in runs.items()}
         return Trial(index, trained, metrics["accuracy"], metrics["nll"], seconds + extra, runs=keys)

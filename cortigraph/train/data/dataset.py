@@ -153,11 +153,13 @@ def _port(name: str, transform: Transform) -> Port:
     )
 
 
-def decode_inputs(dataset: Dataset, rows: Sequence[Mapping[str, Path | str]]) -> dict[str, NDArray[Any]]:
+def decode_inputs(
+    transforms: Mapping[str, Transform], rows: Sequence[Mapping[str, Path | str]]
+) -> dict[str, NDArray[Any]]:
     """New samples, brought to the form that the data set's own have.
 
     Args:
-        dataset: Whose preprocessing is used.
+        transforms: Input name → what turns its files or texts into values; a data set's, or a pathway's.
         rows: Per sample, input name → path of its file (or, for text, the text).
 
     Returns:
@@ -167,10 +169,10 @@ def decode_inputs(dataset: Dataset, rows: Sequence[Mapping[str, Path | str]]) ->
         DataError: Every input that is missing or cannot be decoded.
 
     Example:
-        `decode_inputs(dataset, [{"image": "a.png", "audio": "a.wav"}])`
+        `decode_inputs(dataset.transforms, [{"image": "a.png", "audio": "a.wav"}])`
     """
     problems = Problems()
-    decoded: dict[str, list[NDArray[Any]]] = {name: [] for name in dataset.inputs}
+    decoded: dict[str, list[NDArray[Any]]] = {name: [] for name in transforms}
     for number, row in enumerate(rows, start=1):
         for name in sorted(set(row) - set(decoded)):
             problems.add(f"sample {number}: no input {name!r}; there are: {', '.join(decoded)}")
@@ -178,7 +180,7 @@ def decode_inputs(dataset: Dataset, rows: Sequence[Mapping[str, Path | str]]) ->
             if name not in row:
                 problems.add(f"sample {number}: input {name!r} is missing")
                 continue
-            found = problems.attempt(lambda name=name, row=row: dataset.transforms[name](row[name]))  # type: ignore[misc]
+            found = problems.attempt(lambda name=name, row=row: transforms[name](row[name]))  # type: ignore[misc]
             if found is not None:
                 values.append(found)
     if not rows:

@@ -68,6 +68,11 @@ def record(
         {"start": key, "end": item.modality, "key": f"{key}:{name}", "input": name}
         for name, item in spec.inputs.items()
     ]
+    target.write(
+        "MATCH (:Dataset {key: $key})-[old:HAS_MODALITY]->() WHERE NOT old.key IN $keys DELETE old",
+        key=key,
+        keys=[row["key"] for row in inputs],
+    )  # of inputs that it had before
     merge_edges(target, RelType.HAS_MODALITY, Label.DATASET, Label.MODALITY, inputs)
     merge_edges(target, RelType.FOR_TASK, Label.DATASET, Label.TASK, [{"start": key, "end": _TASK}])
 
