@@ -120,6 +120,8 @@ def _parse(line: str) -> Jar:
 
 def _install(target: Path, progress: Progress) -> None:
     """Gather a verified set beside the target, then put it in place with one rename."""
+    for left_over in target.parent.glob("fetching-*"):  # of a process that was killed: we hold the lock
+        shutil.rmtree(left_over, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetching-") as folder:
         staging = Path(folder) / "jars"
         staging.mkdir()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -114,6 +115,7 @@ class Store:
         self._database = database
         self._driver = _driver.connect(address, embedded=home is not None)
         self._known_names: dict[str, list[str]] = {}
+        self._reviving = threading.Lock()
 
     def __repr__(self) -> str:
         where = f"home={str(self.home.root)!r}" if self.home else f"uri={self._address.uri!r}"
@@ -257,13 +259,14 @@ class Store:
         """If the embedded server is gone, start it and connect anew; a glance at the process table costs 0.1 ms."""
         if self.home is None:
             return False
-        address = server.ensure(self.home)
-        if address == self._address:
-            return False
-        self._driver.close()
-        self._address = address
-        self._driver = _driver.connect(address, embedded=True)
-        return True
+        with self._reviving:  # threads that find the server gone at the same time connect anew once
+            address = server.ensure(self.home)
+            if address == self._address:
+                return False
+            self._driver.close()
+            self._address = address
+            self._driver = _driver.connect(address, embedded=True)
+            return True
 
     def _refuse_if_read_only(self) -> None:
         if self.read_only:

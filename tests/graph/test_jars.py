@@ -165,6 +165,12 @@ def test_no_network_says_what_to_do(remote, cache, monkeypatch):
         assert hint in str(caught.value)
 
 
+def test_what_a_killed_fetch_left_is_cleared(remote, cache):
+    (cache / "fetching-old").mkdir()
+    jars.fetch(cache)
+    assert not (cache / "fetching-old").exists()
+
+
 def test_two_at_once_fetch_once(remote, cache):
     threads = [threading.Thread(target=jars.fetch, args=(cache,)) for _ in range(2)]
     for thread in threads:
