@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -19,6 +18,7 @@ from cortigraph.graph import _driver, cypher, schema, server
 from cortigraph.graph.errors import InputError, QueryError, StoreError
 from cortigraph.graph.home import Home
 from cortigraph.graph.jars import Progress
+from cortigraph.graph.transaction import Rows, Transaction, Written
 
 if TYPE_CHECKING:
     import neo4j
@@ -26,70 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Store", "Transaction", "Written", "open_store"]
 
 T = TypeVar("T")
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a write gave.
-
-    Args:
-        rows: What the query returned.
-        counters: What the server says that it changed, such as `nodes_created`; only what is not zero.
-    """
-
-    rows: Rows
-    counters: Mapping[str, int] = field(default_factory=dict)
-
-
-class Transaction:
-    """One open transaction: the same `read` and `write` as a store's, committed as a whole or not at all."""
-
-    def __init__(self, inner: neo4j.Transaction | neo4j.ManagedTransaction) -> None:
-        self._inner = inner
-
-    def read(self, query: str, /, **parameters: Any) -> Rows:
-        """Rows of a query, which sees what this transaction has written.
-
-        Args:
-            query: Cypher.
-            parameters: The values that it names with `$`.
-
-        Raises:
-            QueryError: The server refuses it.
-            StoreError: The store can't be reached.
-        """
-        with _driver.translated(within=True):
-            return [dict(record) for record in self._inner.run(query, _driver.sendable(parameters))]
-
-    def write(self, query: str, /, **parameters: Any) -> Written:
-        """Run a query that changes the store.
-
-        Args:
-            query: Cypher.
-            parameters: The values that it names with `$`.
-
-        Returns:
-            Its rows and the server's counters.
-
-        Raises:
-            QueryError: The server refuses it.
-            StoreError: The store can't be reached.
-        """
-        with _driver.translated(within=True):
-            result = self._inner.run(query, _driver.sendable(parameters))
-            rows = [dict(record) for record in result]
-            return Written(rows, _driver.counters(result.consume()))
-
-    def columns(self, query: str, /, **parameters: Any) -> dict[str, list[Any]]:
-        """The same rows as one list per column."""
-        with _driver.translated(within=True):
-            result = self._inner.run(query, _driver.sendable(parameters))
-            return _driver.transpose(list(result.keys()), list(result))
-
-    def execute(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in this transaction: so a function takes a store or an open transaction alike."""
-        return work(self)
 
 
 class Store:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from cortigraph.graph import cypher
 from cortigraph.graph._values import checked_rows, same
 from cortigraph.graph.errors import InputError, StoreError
-from cortigraph.graph.store import Transaction
+from cortigraph.graph.transaction import Transaction
 
 __all__ = ["Counts", "Target", "WriteMismatchError", "merge_edges", "merge_nodes"]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.schema import REGION_DIMENSION, Label, RelType
-from cortigraph.graph.store import Transaction, Written
+from cortigraph.graph.transaction import Transaction, Written
 from cortigraph.graph.write import Counts, WriteMismatchError, merge_edges, merge_nodes
 
 
