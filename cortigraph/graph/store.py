@@ -23,7 +23,7 @@ from cortigraph.graph.transaction import Rows, Transaction, Written
 if TYPE_CHECKING:
     import neo4j
 
-__all__ = ["Store", "Transaction", "Written", "open_store"]
+__all__ = ["Rows", "Store", "Transaction", "Written", "open_store"]
 
 T = TypeVar("T")
 
