@@ -134,7 +134,10 @@ def _fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
     scores: dict[tuple[str, str], float] = {}
     names: dict[tuple[str, str], str] = {}
     for hits in rankings:
-        for rank, hit in enumerate(hits, start=1):
+        rank, last = 0, None
+        for place, hit in enumerate(hits, start=1):
+            # Equal scores share a rank: the order in which the server happens to list them must decide nothing.
+            rank, last = (rank, last) if hit.score == last else (place, hit.score)
             node = (hit.label, hit.key)
             scores[node] = scores.get(node, 0.0) + 1 / (RANK_CONSTANT + rank)
             names[node] = hit.name
