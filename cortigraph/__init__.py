@@ -54,9 +54,9 @@ def open(
     """
     import os
 
-    # Read when torch is first imported: threads that wait without spinning make training on a busy machine ten times
-    # faster, and cost nothing on an idle one.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Read when torch is first imported: how long its threads spin before they sleep. Spinning for long stalls training
+    # on a busy machine, sleeping at once slows it on an idle one; see benchmarks/threads.py.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     from cortigraph.brain import Brain
 
     return Brain.open(uri, home=home, user=user, password=password, read_only=read_only)
