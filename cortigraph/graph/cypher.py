@@ -259,7 +259,8 @@ CHECKS = (
 REFERENCED_WEIGHTS = """
 CALL () {
   MATCH (n:Run|Region) WHERE n.weights IS NOT NULL
-  RETURN labels(n)[0] AS label, n.key AS key, n.weights AS weights
+  UNWIND n.weights AS weights // one hash, or a list of them
+  RETURN labels(n)[0] AS label, n.key AS key, weights
   UNION ALL
   MATCH (n)-[r:USES]->(:Region) WHERE r.weights IS NOT NULL
   RETURN labels(n)[0] AS label, n.key AS key, r.weights AS weights

@@ -25,7 +25,7 @@ OPTIONAL MATCH (run:Run)-[:OF]->(p)
 RETURN p.key AS key, p.blueprint AS blueprint, p.transforms AS transforms
 ORDER BY run.finished_at DESC, p.key LIMIT 1
 """
-_KEYS = "MATCH (p:Pathway) RETURN p.key AS key"
+_KEYS = "MATCH (p:Pathway)-[:FOR_SCENE]->(s:Scene) UNWIND [p.key, s.key] AS key RETURN DISTINCT key"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def recall_pathway(store: Store, key: str) -> Remembered:
     """
     rows = store.read(_PATHWAY, key=key)
     if not rows:
-        raise UnknownKeyError("pathway", key, store.columns(_KEYS)["key"])
+        raise UnknownKeyError("pathway or scene", key, store.columns(_KEYS)["key"])
     told = json.loads(rows[0]["transforms"])
     transforms = {name: Transform.from_json(values) for name, values in told.items()}
     return Remembered(rows[0]["key"], Blueprint.from_json(rows[0]["blueprint"]), transforms)

@@ -70,8 +70,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def brain(clean_store: Store, home: Home) -> Brain:
-    """An empty memory with the standard catalogue."""
-    brain = Brain(clean_store, home)
-    brain.ingest("standard")
+def brain(store: Store, home: Home) -> Brain:
+    """The standard catalogue, and nothing else; it is declared anew only if another test emptied the store."""
+    brain = Brain(store, home)
+    store.write("MATCH (n) WHERE NOT (n:Migration OR n:Area OR n:Region OR n:Modality) DETACH DELETE n")
+    if brain.cypher("MATCH (r:Region) RETURN count(r) AS n")[0]["n"] != 15:
+        store.write("MATCH (n:Area|Region|Modality) DETACH DELETE n")
+        brain.ingest("standard")
     return brain
