@@ -6,15 +6,18 @@ VENV := .venv/bin
 # How long torch's threads spin before they sleep: see benchmarks/threads.py.
 export GOMP_SPINCOUNT ?= 20000
 
-.PHONY: setup demo test lint clean
+.PHONY: setup ready demo test lint clean
 
 setup:
+	@$(PYTHON) scripts/setup.py --retry
+
+ready:
 	@$(PYTHON) scripts/setup.py
 
-demo: setup
+demo: ready
 	@$(VENV)/python examples/digits/demo.py --seeds $(SEEDS)
 
-lint: setup
+lint: ready
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy

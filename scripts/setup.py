@@ -25,7 +25,7 @@ HOROVOD = "horovod==0.28.1"
 BUILD_TOOLS = ("setuptools<81", "wheel", "packaging", "cffi", "cmake", "cloudpickle", "psutil", "pyyaml")
 
 
-class StepFailed(Exception):
+class StepFailedError(Exception):
     """A step did not work; the message says why and what to do."""
 
 
@@ -47,7 +47,13 @@ class Step:
     optional: bool = False
 
     @property
+    def left_out(self) -> Path:
+        """There if the step failed, and everything else goes on without it."""
+        return self.stamp.with_name(f"{self.stamp.name}.left-out")
+
+    @property
     def stamp(self) -> Path:
+        """There if the step is done, for these inputs and this Python."""
         digest = hashlib.sha256("\0".join((*self.inputs, sys.version)).encode()).hexdigest()[:16]
         return STAMPS / f"{self.name}-{digest}"
 
@@ -56,7 +62,7 @@ def call(*command: str | Path, env: Mapping[str, str] | None = None) -> None:
     """Run a command; its output goes to the log, a line of progress to the screen.
 
     Raises:
-        StepFailed: It did not exit with 0; carries the end of what it printed.
+        StepFailedError: It did not exit with 0; carries the end of what it printed.
     """
     started, beat = time.monotonic(), 0.0
     with LOG.open("ab") as log:
@@ -74,7 +80,7 @@ def call(*command: str | Path, env: Mapping[str, str] | None = None) -> None:
         with LOG.open("rb") as log:
             log.seek(before)
             tail = log.read().decode(errors="replace").splitlines()[-12:]
-        raise StepFailed("\n".join(["      " + line for line in tail]) or f"exit code {process.returncode}")
+        raise StepFailedError("\n".join(["      " + line for line in tail]) or f"exit code {process.returncode}")
 
 
 def make_venv() -> None:
@@ -82,17 +88,21 @@ def make_venv() -> None:
     call(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
 
 
+def pip_install(*what: str | Path, env: Mapping[str, str] | None = None) -> None:
+    """Install with the versions that the tests pass with."""
+    call(PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", ROOT / "constraints.txt", *what, env=env)
+
+
 def install_packages() -> None:
-    call(PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", ROOT / "constraints.txt", *BUILD_TOOLS)
-    call(PYTHON, "-m", "pip", "install", "--progress-bar", "off", "-c", ROOT / "constraints.txt", "--no-build-isolation",
-         "-e", f"{ROOT}[dev,demo]")  # fmt: skip
+    pip_install(*BUILD_TOOLS)
+    pip_install("--no-build-isolation", "-e", f"{ROOT}[dev,demo]")
 
 
 def build_horovod() -> None:
     """Horovod 0.28.1 comes as source that asks for C++14; today's torch needs C++20, so the flag must come last."""
     compiler = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
     if compiler is None:
-        raise StepFailed(
+        raise StepFailedError(
             "      no C++ compiler found (g++, c++ or clang++); on Debian or Ubuntu: apt-get install g++ make"
         )
     wrapper = STAMPS / "cxx"
@@ -108,29 +118,17 @@ def build_horovod() -> None:
         "HOROVOD_WITHOUT_MXNET": "1",
         "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}",
     }
-    install = (
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--progress-bar",
-        "off",
-        "--no-build-isolation",
-        "-c",
-        ROOT / "constraints.txt",
-        HOROVOD,
-    )
     probe = (PYTHON, "-c", "import horovod.torch")
-    call(*install, env=env)
+    pip_install("--no-build-isolation", HOROVOD, env=env)
     try:
         call(*probe)
-    except StepFailed:  # pip kept a wheel that was built against another torch
-        call(*install, "--no-cache-dir", "--force-reinstall", "--no-deps", env=env)
+    except StepFailedError:  # pip kept a wheel that was built against another torch
+        pip_install("--no-build-isolation", "--no-cache-dir", "--force-reinstall", "--no-deps", HOROVOD, env=env)
         call(*probe)
 
 
 def fetch_neo4j() -> None:
-    call(PYTHON, "-m", "cortigraph.graph.jars")
+    call(PYTHON, "-c", "from cortigraph.graph.jars import fetch; fetch()")
 
 
 def steps() -> list[Step]:
@@ -142,36 +140,38 @@ def steps() -> list[Step]:
         Step("venv", "virtual environment in .venv (seconds)", (), make_venv),
         Step("packages", "torch and friends (about 2½ minutes the first time: 2 GB to download)", (pins, str(ROOT)),
              install_packages),
-        Step("neo4j", "Neo4j's server, verified by checksum (10 to 100 s the first time: 155 MB)", (lock,), fetch_neo4j),
+        Step("neo4j", "Neo4j's server, checked by its hashes (10 to 100 s the first time: 155 MB)", (lock,),
+             fetch_neo4j),
         Step("horovod", "Horovod (about 3½ minutes the first time: it is compiled here against this torch)",
              (HOROVOD, pins, here), build_horovod, optional=True),
     ]  # fmt: skip
 
 
 def main() -> int:
-    """Runs what is not done yet. Returns the exit code."""
-    if sys.version_info < (3, 11):
-        print(
-            f"cortigraph needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make setup PYTHON=python3.11"
-        )
+    """Runs what is not done yet; with `--retry`, also what was left out before. Returns the exit code."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - the one file that an older Python may be asked to run
+        print(f"expected Python 3.11 or newer, got {sys.version.split()[0]}; try: make setup PYTHON=python3.11")
         return 2
-    todo = [step for step in steps() if not step.stamp.exists()]
+    retry = "--retry" in sys.argv
+    todo = [step for step in steps() if not step.stamp.exists() and (retry or not step.left_out.exists())]
+    for step in steps():
+        if step.left_out.exists() and step not in todo:
+            print(f"{step.name} was left out when it failed; `make setup` tries again", flush=True)
     for number, step in enumerate(todo, 1):
         print(f"[{number}/{len(todo)}] {step.about}", flush=True)
         started = time.monotonic()
         try:
-            if not VENV.exists():
-                VENV.mkdir()
+            STAMPS.mkdir(parents=True, exist_ok=True)
             step.run()
-        except StepFailed as failure:
+        except StepFailedError as failure:
             print(f"{failure}\n    the whole log is in {LOG}", flush=True)
             if not step.optional:
                 print(f"    {step.name} failed; mend what it says and run the same command again: it goes on from here")
                 return 1
             print(f"    {step.name} is left out: everything but the Horovod engine works. "
                   f"Mend what it says and run `make setup` to add it.", flush=True)  # fmt: skip
+            step.left_out.touch()
             continue
-        STAMPS.mkdir(exist_ok=True)
         for old in STAMPS.glob(f"{step.name}-*"):
             old.unlink()
         step.stamp.touch()

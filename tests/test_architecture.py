@@ -76,7 +76,9 @@ def _python(code: str) -> str:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    told = _python("import sys, cortigraph; print([m for m in ('torch', 'neo4j', 'numpy', 'pandas') if m in sys.modules])")
+    told = _python(
+        "import sys, cortigraph; print([m for m in ('torch', 'neo4j', 'numpy', 'pandas') if m in sys.modules])"
+    )
     assert told.strip() == "[]"
 
 

@@ -110,7 +110,7 @@ def one_seed(brain: Brain, out: Path, seed: int, workers: int, console: Console)
     pictures = [
         draw_pathway(first.blueprint, out / f"pathway-{seed}.png", f"{first.scene}: the pathway that was chosen"),
         draw_search(
-            [("first scene", first), ("second scene, memory empty", cold), ("second scene, remembering the first", warm)],
+            [("first scene", first), ("second, memory empty", cold), ("second, remembering the first", warm)],
             out / f"search-{seed}.png", f"seed {seed}: the searches", result.level,
         ),
     ]  # fmt: skip

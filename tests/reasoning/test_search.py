@@ -75,9 +75,7 @@ class TestContract:
 
 def test_evolution_beats_random_at_equal_cost() -> None:
     best = {
-        name: np.mean(
-            [max(sum(d["bits"]) for d in _go(strategy(name)(_Bits(), seed), 40)) for seed in range(20)]
-        )
+        name: np.mean([max(sum(d["bits"]) for d in _go(strategy(name)(_Bits(), seed), 40)) for seed in range(20)])
         for name in names()
     }
     assert best["evolution"] > best["random"] + 0.3
