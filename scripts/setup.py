@@ -22,7 +22,7 @@ STAMPS = VENV / ".setup"
 LOG = VENV / "setup.log"
 PYTHON = VENV / "bin" / "python"
 HOROVOD = "horovod==0.28.1"
-BUILD_TOOLS = ("setuptools<81", "wheel", "packaging", "cffi", "cmake", "cloudpickle", "psutil", "pyyaml")
+BUILD_TOOLS = ("setuptools>=77,<81", "wheel", "packaging", "cffi", "cmake", "cloudpickle", "psutil", "pyyaml")
 
 
 class StepFailedError(Exception):
@@ -64,7 +64,7 @@ def call(*command: str | Path, env: Mapping[str, str] | None = None) -> None:
     Raises:
         StepFailedError: It did not exit with 0; carries the end of what it printed.
     """
-    started, beat = time.monotonic(), 0.0
+    started = beat = time.monotonic()
     with LOG.open("ab") as log:
         before = log.tell()
         process = subprocess.Popen(
