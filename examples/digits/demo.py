@@ -7,6 +7,7 @@ graph answers for all of it. For each seed everything is drawn anew: splits, voi
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import time
@@ -22,7 +23,7 @@ import cortigraph
 from cortigraph.brain import Brain
 from cortigraph.cli.cypher import show_rows
 from cortigraph.cli.progress import SolveProgress, show_solution
-from cortigraph.reasoning.pathway.scene import Scene
+from cortigraph.reasoning.pathway.scene import Budget, Scene
 from cortigraph.reasoning.picture import draw_pathway, draw_search
 from cortigraph.reasoning.solving.solution import Solution
 
@@ -71,51 +72,63 @@ class Result:
 
 
 def prepare(folder: Path, seed: int) -> Path:
-    """Writes a seed's data and its job; returns the job's file."""
+    """Writes a seed's data, unless it is there, and its job; returns the job's file."""
+    recipe = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("data.py", "voices.py"))).hexdigest()
     told = yaml.safe_load((HERE / "job.yaml").read_text())
     for item, scene in zip(told["datasets"], ("first", "second"), strict=True):
         item["key"] = f"digits-{scene}-{seed}"
-        if not (folder / scene / "done").exists():
+        done = folder / scene / f".{recipe[:12]}"
+        if not done.exists():
             write(folder / scene, scene, seed)
-            (folder / scene / "done").touch()
+            done.touch()
     job = folder / "job.yaml"
     job.write_text(yaml.safe_dump(told, sort_keys=False))
     return job
 
 
-def scene(name: str, seed: int) -> Scene:
-    """A scene of the example, over a seed's data."""
-    read = Scene.load(HERE / f"{name}.yaml")
-    key = f"digits-{name}-{seed}"
-    return read.model_copy(update={"key": key, "dataset": key, "seed": seed})
+@dataclass(frozen=True)
+class Demo:
+    """The demo under way.
 
+    Args:
+        brain: Where it is remembered.
+        out: Where data and pictures go.
+        workers: Processes that train together.
+        trials: Of each search; as the scenes say when left out.
+        console: Where it is shown.
+    """
 
-def solve(brain: Brain, name: str, seed: int, remember: list[str], workers: int) -> Solution:
-    """Solves a scene with a live display."""
-    how = "remembering" if remember else "empty memory"
-    with SolveProgress(title=f"seed {seed}, {name} scene, {how}") as progress:
-        return brain.solve(scene(name, seed), remember=remember, workers=workers, watcher=progress)
+    brain: Brain
+    out: Path
+    workers: int
+    trials: int | None
+    console: Console
 
+    def one_seed(self, seed: int) -> Result:
+        """Ingests and solves everything for a seed."""
+        self.brain.ingest(prepare(self.out / f"seed{seed}", seed))
+        first = self.solve("first", seed, [])
+        show_solution(first, self.console)
+        cold = self.solve("second", seed, [])
+        warm = self.solve("second", seed, [first.scene])
+        show_solution(warm, self.console)
+        result = Result(seed, first, cold, warm)
+        searches = [("first scene", first), ("second, memory empty", cold), ("second, remembering the first", warm)]
+        pictures = [
+            draw_pathway(first.blueprint, self.out / f"pathway-{seed}.png", f"{first.scene}: the pathway chosen"),
+            draw_search(searches, self.out / f"search-{seed}.png", f"seed {seed}: the searches", result.level),
+        ]
+        self.console.print(*(f"picture: {picture}" for picture in pictures), sep="\n", highlight=False)
+        return result
 
-def one_seed(brain: Brain, out: Path, seed: int, workers: int, console: Console) -> Result:
-    """Ingests and solves everything for a seed."""
-    job = prepare(out / f"seed{seed}", seed)
-    brain.ingest(job)
-    first = solve(brain, "first", seed, [], workers)
-    show_solution(first, console)
-    cold = solve(brain, "second", seed, [], workers)
-    warm = solve(brain, "second", seed, [first.scene], workers)
-    show_solution(warm, console)
-    result = Result(seed, first, cold, warm)
-    pictures = [
-        draw_pathway(first.blueprint, out / f"pathway-{seed}.png", f"{first.scene}: the pathway that was chosen"),
-        draw_search(
-            [("first scene", first), ("second, memory empty", cold), ("second, remembering the first", warm)],
-            out / f"search-{seed}.png", f"seed {seed}: the searches", result.level,
-        ),
-    ]  # fmt: skip
-    console.print(*(f"picture: {picture}" for picture in pictures), sep="\n", highlight=False)
-    return result
+    def solve(self, name: str, seed: int, remember: list[str]) -> Solution:
+        """Solves a scene over a seed's data, with a live display."""
+        read, key = Scene.load(HERE / f"{name}.yaml"), f"digits-{name}-{seed}"
+        budget = read.budget if self.trials is None else Budget(trials=self.trials)
+        scene = read.model_copy(update={"key": key, "dataset": key, "seed": seed, "budget": budget})
+        how = "remembering" if remember else "empty memory"
+        with SolveProgress(title=f"seed {seed}, {name} scene, {how}") as progress:
+            return self.brain.solve(scene, remember=remember, workers=self.workers, watcher=progress)
 
 
 def accuracies(results: list[Result]) -> Table:
@@ -193,6 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2", help="numbers joined by commas (default: 0,1,2)")
     parser.add_argument("--workers", type=int, default=1, help="Horovod processes that train together (default: 1)")
+    parser.add_argument("--trials", type=int, help="of each search; else as the scenes say")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where data and pictures go")
     parser.add_argument("--home", help="the home folder; else CORTIGRAPH_HOME")
     arguments = parser.parse_args()
@@ -200,7 +214,8 @@ def main() -> None:
     console, started = Console(), time.monotonic()
     with cortigraph.open(home=arguments.home) as brain:
         start_over(brain, seeds)
-        results = [one_seed(brain, arguments.out, seed, arguments.workers, console) for seed in seeds]
+        demo = Demo(brain, arguments.out, arguments.workers, arguments.trials, console)
+        results = [demo.one_seed(seed) for seed in seeds]
         console.print(accuracies(results))
         console.print(memories(results))
         for question, query in QUERIES.items():
