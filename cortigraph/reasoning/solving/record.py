@@ -15,6 +15,7 @@ from cortigraph.graph.store import Store, Transaction
 from cortigraph.graph.write import merge_edges, merge_nodes
 from cortigraph.reasoning.memory import Memory
 from cortigraph.reasoning.solving.problem import Problem
+from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.reasoning.solving.trial import Run, Trial, weights_of
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.train.data.record import record as record_dataset
@@ -153,28 +154,20 @@ class Ledger:
         """Every candidate that was written, in order, with its key; reference points have negative indexes."""
         return [(row["c"]["key"], _trial(row["c"])) for row in self.store.read(_CANDIDATES, key=self.search)]
 
-    def conclude(
-        self,
-        pathway: str,
-        blueprint: Blueprint,
-        candidate: str,
-        metrics: Mapping[str, Any],
-        seconds: float,
-        report: str,
-    ) -> None:
-        """Writes the chosen pathway, its evaluation and the search's end."""
-        self.store.execute(lambda tx: self._conclude(tx, pathway, blueprint, candidate, metrics, seconds, report))
+    def conclude(self, solution: Solution, candidate: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
+        """Writes the chosen pathway, its evaluation and the search's end.
+
+        Args:
+            solution: What `solve` gives back.
+            candidate: Key of the candidate that was chosen.
+            metrics: Of the pathway, on `valid` and `test`.
+        """
+        self.store.execute(lambda tx: self._conclude(tx, solution, candidate, metrics))
 
     def _conclude(
-        self,
-        tx: Transaction,
-        pathway: str,
-        blueprint: Blueprint,
-        candidate: str,
-        metrics: Mapping[str, Any],
-        seconds: float,
-        report: str,
+        self, tx: Transaction, solution: Solution, candidate: str, metrics: Mapping[str, Mapping[str, float]]
     ) -> None:
+        pathway, blueprint = solution.pathway, solution.blueprint
         scene = self.problem.scene
         node = {
             "key": pathway,
@@ -195,11 +188,11 @@ class Ledger:
             **self._common(blueprint, metrics["valid"]),
             "metrics": json.dumps(metrics),
             "test_accuracy": metrics["test"]["accuracy"],
-            "seconds": seconds,
+            "seconds": solution.seconds,
             **provenance(scene.seed),
         }
         self._run(tx, run, Label.PATHWAY, pathway)
-        ended = {"key": self.search, "state": "done", "report": report, "finished_at": now()}
+        ended = {"key": self.search, "state": "done", "report": solution.to_json(), "finished_at": now()}
         merge_nodes(tx, Label.SEARCH, [ended])
 
     def tested(self, run: str, metrics: Mapping[str, float]) -> None:

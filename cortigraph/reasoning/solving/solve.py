@@ -106,9 +106,8 @@ class _Solver:
             if name in run:
                 self.ledger.tested(run[name], tests.get(name, tests["pathway"]))
         trials = {name: trial for name, (_, trial) in references.items()} | {"pathway": chosen}
-        pathway = f"{self.problem.scene.key}/{chosen.blueprint.key}"
         solution = Solution(
-            pathway=pathway,
+            pathway=f"{self.problem.scene.key}/{chosen.blueprint.key}",
             scene=self.problem.scene.key,
             search=self.ledger.search,
             blueprint=chosen.blueprint,
@@ -119,7 +118,7 @@ class _Solver:
             recalled={"pathways": len(self.memory.first), "weights": len(self.memory.weights)},
         )
         metrics = {"test": tests["pathway"], "valid": {"accuracy": chosen.accuracy, "nll": chosen.nll}}
-        self.ledger.conclude(pathway, chosen.blueprint, key, metrics, solution.seconds, solution.to_json())
+        self.ledger.conclude(solution, key, metrics)
         return Solution.from_json(solution.to_json(), resumed=resumed)
 
     def _composed(self, decisions: Decisions) -> Blueprint:
