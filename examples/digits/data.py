@@ -29,7 +29,7 @@ SIDE = 28
 RATE = 8_000
 SECONDS = 0.75
 SPLITS = ("train", "valid", "test")
-FRACTIONS = (0.54, 0.20, 0.26)
+FRACTIONS = (0.50, 0.26, 0.24)
 BLOCK = 60  # consecutive digits that stay together: a writer filled about 130
 
 
@@ -47,7 +47,7 @@ class Hardship:
 
 SCENES = {
     "first": Hardship(energy_removed=0.5, grain=0.35, noise="white", snr=(-10.0, 0.0)),
-    "second": Hardship(energy_removed=0.35, grain=0.25, holes=0.15, blur=0.5, noise="pink", snr=(-11.0, -1.0)),
+    "second": Hardship(energy_removed=0.35, grain=0.25, holes=0.2, blur=0.6, noise="pink", snr=(-11.5, -1.5)),
 }
 
 

@@ -10,12 +10,13 @@ import argparse
 import hashlib
 import json
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from data import write
 from rich.console import Console
 from rich.table import Table
 
@@ -75,12 +76,17 @@ def prepare(folder: Path, seed: int) -> Path:
     """Writes a seed's data, unless it is there, and its job; returns the job's file."""
     recipe = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("data.py", "voices.py"))).hexdigest()
     told = yaml.safe_load((HERE / "job.yaml").read_text())
+    writing = {}
     for item, scene in zip(told["datasets"], ("first", "second"), strict=True):
         item["key"] = f"digits-{scene}-{seed}"
         done = folder / scene / f".{recipe[:12]}"
         if not done.exists():
-            write(folder / scene, scene, seed)
-            done.touch()
+            command = [sys.executable, HERE / "data.py", folder / scene, "--scene", scene, "--seed", str(seed)]
+            writing[done] = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    for done, process in writing.items():
+        if process.wait():
+            raise SystemExit(f"data.py could not write {done.parent}; see above")
+        done.touch()
     job = folder / "job.yaml"
     job.write_text(yaml.safe_dump(told, sort_keys=False))
     return job

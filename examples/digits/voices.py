@@ -12,7 +12,10 @@ import numpy as np
 SAMPLE_RATE = 22_050
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029")
-TIMBRES = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "klatt", "klatt2", "croak")
+# Those that speak the same each time: f2, f3 and f5, for instance, breathe at random, whatever seed they are given.
+TIMBRES = (
+    "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f4", "Annie", "linda", "steph", "klatt", "klatt2", "croak",
+)  # fmt: skip
 
 _SYNCHRONOUS, _UTF8, _RATE, _PITCH, _RANGE = 2, 1, 1, 3, 4
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
@@ -39,7 +42,7 @@ class Speaker:
     """espeak-ng, kept open for many utterances.
 
     Example:
-        >>> Speaker().say("seven", Voice("en", "f2"), pace=170, pitch=50).dtype
+        >>> Speaker().say("seven", Voice("en", "f4"), pace=170, pitch=50).dtype
         dtype('float32')
     """
 
