@@ -133,7 +133,7 @@ class Blueprint(BaseModel):
 
     def problems(self) -> list[str]:
         """Everything that keeps this blueprint from being built, port by port; empty when nothing does."""
-        return self._walk()[1]
+        return list(self._walked[1])
 
     @property
     def ports(self) -> dict[str, Port]:
@@ -142,10 +142,10 @@ class Blueprint(BaseModel):
         Raises:
             InputError: The blueprint does not type-check.
         """
-        ports, problems = self._walk()
+        ports, problems = self._walked
         if problems:
             raise InputError(problems)
-        return ports
+        return dict(ports)
 
     def needed(self) -> set[str]:
         """The references that its trainable part reads from inputs or frozen nodes; what else is computed is fixed."""
@@ -186,7 +186,15 @@ class Blueprint(BaseModel):
             weights = WeightStore(Home.resolve().weights)
         return Pathway(self, {node.name: node.region.build(weights) for node in self.nodes})
 
-    def _walk(self) -> tuple[dict[str, Port], list[str]]:
+    def __copy__(self) -> Self:
+        """A copy that may be changed by `model_copy`: what was worked out of the original is left behind."""
+        copied = super().__copy__()
+        for name in ("key", "_walked"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    @cached_property
+    def _walked(self) -> tuple[dict[str, Port], list[str]]:
         """Goes through the nodes in order: the port of every reference, and what is wrong on the way."""
         ports = {port.name: port for port in self.inputs}
         problems: list[str] = []

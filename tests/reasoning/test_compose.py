@@ -76,6 +76,15 @@ def test_json_gives_the_same_function_with_the_same_weights(space: Space, tmp_pa
     torch.testing.assert_close(again.build(store)(inputs), built.eval()(inputs), rtol=0, atol=0)
 
 
+def test_a_copy_forgets_what_was_worked_out(space: Space) -> None:
+    blueprint = space.compose(space.sample(np.random.default_rng(3)))
+    before, ports = blueprint.key, blueprint.ports
+    trained = blueprint.with_weights({"image": "sha256:" + "ab" * 32})
+    assert trained.key != before
+    assert trained.key == Blueprint.from_json(trained.to_json()).key
+    assert trained.ports == ports
+
+
 def test_what_is_known_is_not_run_again(space: Space) -> None:
     decisions = space.with_cell(space.sample(np.random.default_rng(0)), "product")
     pathway = space.compose(decisions).build().eval()
