@@ -22,7 +22,7 @@ from cortigraph.graph.write import merge_edges, merge_nodes
 from cortigraph.ingest.data import decode
 from cortigraph.ingest.job import Job
 from cortigraph.ingest.plan import Action, Plan, plan
-from cortigraph.ingest.statements import ADOPT, FORGET_INPUTS, MEASURE_AGAIN, STORED
+from cortigraph.ingest.statements import ADOPT, MEASURE_AGAIN, STORED
 from cortigraph.ingest.tally import Tally
 
 if TYPE_CHECKING:
@@ -137,7 +137,6 @@ class _Write:
 
         if not self.wanted.datasets:
             return
-        tally.write(FORGET_INPUTS, keys=self._due(Label.DATASET))
         base = self.job.origin.base
         for number, item in enumerate(self.wanted.datasets, start=1):
             told = {"name": item.name, "description": item.description, "batch": self.batch}

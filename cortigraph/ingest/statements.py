@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cortigraph.graph import cypher
 from cortigraph.graph.schema import Label, RelType
 
-__all__ = ["ADOPT", "DATASETS", "FORGET_INPUTS", "MEASURE_AGAIN", "STORED", "statements"]
+__all__ = ["ADOPT", "DATASETS", "MEASURE_AGAIN", "STORED", "statements"]
 
 DATASETS = """
 MATCH (d:Dataset) WHERE d.key IN $keys
@@ -24,9 +24,6 @@ RETURN count(n) AS found, count(CASE WHEN n.batch = $batch THEN 1 END) AS brough
 
 # A region that somebody changed by hand has kept its fingerprint: without it, it is declared anew.
 MEASURE_AGAIN = "MATCH (r:Region) WHERE r.key IN $keys REMOVE r.fingerprint"
-
-# A data set whose inputs changed is wired anew: relationships that are merged would only add up.
-FORGET_INPUTS = "MATCH (d:Dataset)-[e:HAS_MODALITY|FOR_TASK]->() WHERE d.key IN $keys DELETE e"
 
 # Modalities and tasks are shared: they belong to the batch that brought them first.
 ADOPT = """
@@ -78,9 +75,11 @@ def _catalogue(areas: int, regions: int, derived: int) -> Iterator[str]:
 
 
 def _datasets() -> Iterator[str]:
-    yield FORGET_INPUTS
+    from cortigraph.train.data.record import FORGET_INPUTS
+
     for label in (Label.MODALITY, Label.TASK, Label.DATASET):
         yield cypher.merge_nodes(label)
+    yield FORGET_INPUTS
     yield cypher.merge_edges(RelType.HAS_MODALITY, Label.DATASET, Label.MODALITY, keyed=True)
     yield cypher.merge_edges(RelType.FOR_TASK, Label.DATASET, Label.TASK, keyed=False)
 

@@ -20,7 +20,10 @@ from cortigraph.regions.language import embed_text
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.data.spec import DataSpec
 
-__all__ = ["embedding_of", "recall", "record"]
+__all__ = ["FORGET_INPUTS", "embedding_of", "recall", "record"]
+
+# Inputs that a data set had before, and has no more.
+FORGET_INPUTS = "MATCH (:Dataset {key: $key})-[old:HAS_MODALITY]->() WHERE NOT old.key IN $keys DELETE old"
 
 _TASK = "classification"
 
@@ -68,11 +71,7 @@ def record(
         {"start": key, "end": item.modality, "key": f"{key}:{name}", "input": name}
         for name, item in spec.inputs.items()
     ]
-    target.write(
-        "MATCH (:Dataset {key: $key})-[old:HAS_MODALITY]->() WHERE NOT old.key IN $keys DELETE old",
-        key=key,
-        keys=[row["key"] for row in inputs],
-    )  # of inputs that it had before
+    target.write(FORGET_INPUTS, key=key, keys=[row["key"] for row in inputs])
     merge_edges(target, RelType.HAS_MODALITY, Label.DATASET, Label.MODALITY, inputs)
     merge_edges(target, RelType.FOR_TASK, Label.DATASET, Label.TASK, [{"start": key, "end": _TASK}])
 
