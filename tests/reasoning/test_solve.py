@@ -27,7 +27,7 @@ from cortigraph.reasoning.pathway.scene import Scene
 from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
-from cortigraph.train.data.dataset import Dataset
+from cortigraph.train.data.load import load
 from cortigraph.train.evaluate import evaluate
 from cortigraph.train.horovod import why_missing
 from tests.reasoning.conftest import scene_values, write_samples, write_scene
@@ -71,8 +71,8 @@ def test_what_is_remembered_computes_what_was_measured(brain: Brain, samples: Pa
     solution = _solve(brain, samples)
     told = brain.cypher("MATCH (p:Pathway) RETURN p.blueprint AS blueprint")[0]["blueprint"]
     rebuilt = Blueprint.from_json(told).build(WeightStore(brain.home.weights))
-    folder = next(path for path in brain.home.cache.iterdir() if (path / "dataset.json").exists())
-    measured = evaluate(rebuilt, Dataset.open(folder), "test").metrics["accuracy"]
+    dataset = load(Scene.load(samples / "height.yaml").data, samples, brain.home.cache)
+    measured = evaluate(rebuilt, dataset, "test").metrics["accuracy"]
     assert measured == pytest.approx(solution.accuracy["pathway"])
     files = [{"image": samples / f"{i}.png", "audio": samples / f"{i}.wav"} for i in range(6)]
     predictions = brain.predict(solution.pathway, files)
