@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cortigraph.graph import cypher
 from cortigraph.graph.schema import Label, RelType
+from cortigraph.regions.catalogue import UNWIRE
 
 __all__ = ["ADOPT", "DATASETS", "MEASURE_AGAIN", "STORED", "statements"]
 
@@ -30,9 +31,6 @@ ADOPT = """
 MATCH (n:Region|Dataset)-[:ACCEPTS|EMITS|HAS_MODALITY|FOR_TASK]->(shared)
 WHERE n.key IN $keys AND shared.batch IS NULL
 WITH DISTINCT shared SET shared.batch = $batch"""
-
-# As the catalogue sends it; a test holds that a run sends what its plan says.
-_UNWIRE = """MATCH (r:Region)-[e:ACCEPTS|EMITS|DERIVED_FROM]->() WHERE r.key IN $keys DELETE e"""
 
 
 def statements(*, areas: int, regions: int, derived: int, datasets: int) -> tuple[str, ...]:
@@ -65,7 +63,7 @@ def _catalogue(areas: int, regions: int, derived: int) -> Iterator[str]:
         yield cypher.merge_nodes(Label.REGION)
         yield cypher.merge_nodes(Label.MODALITY)
     if areas + regions:
-        yield _UNWIRE
+        yield UNWIRE
     if regions:
         yield cypher.merge_edges(RelType.HAS_REGION, Label.AREA, Label.REGION, keyed=False)
         yield cypher.merge_edges(RelType.ACCEPTS, Label.REGION, Label.MODALITY, keyed=True)

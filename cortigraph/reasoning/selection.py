@@ -39,7 +39,6 @@ class Question:
         text: The scene's words, embedded: (384,).
         dataset: The data set's embedding.
         regions: The candidates.
-        embeddings: Region key → its embedding, the text part first.
     """
 
     text: NDArray[np.float64]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction
     from cortigraph.regions.weights import WeightStore
 
-__all__ = ["areas", "built_in", "declare", "region", "regions"]
+__all__ = ["UNWIRE", "areas", "built_in", "declare", "region", "regions"]
 
 # Part of every fingerprint: counting it up has all regions measured again.
 _MEASURES = 1
@@ -39,7 +39,7 @@ _REGION = "MATCH (r:Region {key: $key}) RETURN r {.*, embedding: null} AS node"
 _KEYS = "MATCH (r:Region) RETURN r.key AS key"
 _FINGERPRINTS = "MATCH (r:Region) WHERE r.key IN $keys RETURN r.key AS key, r.fingerprint AS fingerprint"
 # A region whose ports changed is wired anew: relationships that are merged would only add up.
-_UNWIRE = "MATCH (r:Region)-[e:ACCEPTS|EMITS|DERIVED_FROM]->() WHERE r.key IN $keys DELETE e"
+UNWIRE = "MATCH (r:Region)-[e:ACCEPTS|EMITS|DERIVED_FROM]->() WHERE r.key IN $keys DELETE e"
 
 
 def declare(
@@ -177,7 +177,7 @@ def _write(
     merge_nodes(transaction, Label.REGION, region_rows)
     ports = [port for region in fresh for port in (*region.accepts, *region.emits)]
     merge_nodes(transaction, Label.MODALITY, [{"key": m, "name": m} for m in sorted({p.modality for p in ports})])
-    transaction.write(_UNWIRE, keys=[region.key for region in fresh])
+    transaction.write(UNWIRE, keys=[region.key for region in fresh])
     holds = [{"start": region.area, "end": region.key} for region in fresh]
     merge_edges(transaction, RelType.HAS_REGION, Label.AREA, Label.REGION, holds)
     accepts = [row for region in fresh for row in _wires(region.key, region.accepts)]

@@ -117,9 +117,11 @@ class Space:
         return {**decisions, FUSION: {"region": f"{FUSION}/{cell}", "arguments": arguments, "taps": []}}
 
     def _region(self, regions: Sequence[Region], generator: np.random.Generator) -> dict[str, Any]:
+        return {"region": self._drawn(regions, generator).key, "arguments": {}}
+
+    def _drawn(self, regions: Sequence[Region], generator: np.random.Generator) -> Region:
         odds = np.array([self.odds.get(region.key, 1.0) for region in regions])
-        region = regions[int(generator.choice(len(regions), p=odds / odds.sum()))]
-        return {"region": region.key, "arguments": {}}
+        return regions[int(generator.choice(len(regions), p=odds / odds.sum()))]
 
     def _vary(self, choice: dict[str, Any], slot: str, generator: np.random.Generator) -> bool:
         region = _named(choice["region"], self.slots[slot], slot)
@@ -137,8 +139,7 @@ class Space:
         return True
 
     def _cell(self, decisions: Decisions, generator: np.random.Generator) -> dict[str, Any]:
-        odds = np.array([self.odds.get(region.key, 1.0) for region in self.cells])
-        region = self.cells[int(generator.choice(len(self.cells), p=odds / odds.sum()))]
+        region = self._drawn(self.cells, generator)
         return sample_cell(region, [self.branch(decisions, slot) for slot in self.slots], generator)
 
     def _retapped(self, decisions: Decisions, generator: np.random.Generator) -> dict[str, Any]:

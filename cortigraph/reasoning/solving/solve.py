@@ -77,7 +77,7 @@ class _Solver:
             cells += [(slot, self.bench.space.with_cell(best, "select", index=i)) for i, slot in enumerate(best)]
         found = {}
         for number, (name, decisions) in enumerate(cells):
-            trial = self.bench.attempt(-1 - number, self._composed(decisions))
+            trial = self.bench.attempt(-1 - number, self.bench.space.compose(decisions))
             found[name] = (self.ledger.candidate(trial, f"{self.ledger.search}/{name}"), trial)
         return found
 
@@ -121,16 +121,13 @@ class _Solver:
         self.ledger.conclude(solution, key, metrics)
         return Solution.from_json(solution.to_json(), resumed=resumed)
 
-    def _composed(self, decisions: Decisions) -> Blueprint:
-        return self.bench.space.compose(decisions)
-
     def _closing(self, done: Sequence[tuple[str, Trial]]) -> Blueprint | None:
         """The product of the best branches, if the space has it and it was not tried."""
         best = self.best_branches(done)
         if len(best) < 2 or not any(cell.id == _CLOSING for cell in self.bench.space.cells):
             return None
         decisions = self.bench.space.with_cell(best, _CLOSING)
-        return None if any(trial.decisions == decisions for _, trial in done) else self._composed(decisions)
+        return None if any(trial.decisions == decisions for _, trial in done) else self.bench.space.compose(decisions)
 
     def _spent(self, done: Sequence[tuple[str, Trial]]) -> bool:
         budget = self.problem.scene.budget
