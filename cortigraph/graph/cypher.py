@@ -70,15 +70,15 @@ def unique_key(label: str) -> str:
     return f"CREATE CONSTRAINT {quote(label + '_key')} IF NOT EXISTS FOR (n:{quote(label)}) REQUIRE n.key IS UNIQUE"
 
 
-def vector_index(label: str, dimension: int) -> str:
-    """A cosine index over `embedding`.
+def vector_index(label: str, dimension: int, name: str = "embedding") -> str:
+    """A cosine index over a property that holds vectors.
 
     Example:
         >>> "`vector.dimensions`: 384" in vector_index("Scene", 384)
         True
     """
     return (
-        f"CREATE VECTOR INDEX {quote(label + '_embedding')} IF NOT EXISTS FOR (n:{quote(label)}) ON (n.embedding) "
+        f"CREATE VECTOR INDEX {quote(f'{label}_{name}')} IF NOT EXISTS FOR (n:{quote(label)}) ON (n.{quote(name)}) "
         f"OPTIONS {{indexConfig: {{`vector.dimensions`: {int(dimension)}, `vector.similarity_function`: 'cosine'}}}}"
     )
 
@@ -94,6 +94,22 @@ def text_index(name: str, labels: list[str], properties: list[str]) -> str:
     what = ", ".join(f"n.{quote(prop)}" for prop in properties)
     return f"CREATE FULLTEXT INDEX {quote(name)} IF NOT EXISTS FOR (n:{where}) ON EACH [{what}]"
 
+
+# Version 1 to 3: a batch was known by its key alone, and what it brought carried that key in `batch`.
+NUMBER_BATCHES = """
+MATCH (b:Batch) WITH b ORDER BY b.number, b.at, b.key
+WITH collect(b) AS batches
+UNWIND range(0, size(batches) - 1) AS i
+WITH batches[i] AS b, i
+SET b.number = i + 1, b.state = coalesce(b.state, 'done')"""
+NUMBER_BROUGHT = """
+MATCH (n) WHERE n.batch IS NOT NULL
+OPTIONAL MATCH (b:Batch {key: n.batch})
+SET n.batches = CASE WHEN b IS NULL THEN [0] ELSE [b.number] END
+REMOVE n.batch"""
+COPY_TEXT_VECTORS = """
+MATCH (n:Region|Dataset) WHERE n.embedding IS NOT NULL AND n.text_embedding IS NULL
+SET n.text_embedding = n.embedding[0..384]"""
 
 # ---- writes -------------------------------------------------------------------------------------------------------
 

@@ -24,8 +24,10 @@ __all__ = [
     "EMBEDDING_DIMENSIONS",
     "MIGRATIONS",
     "REGION_DIMENSION",
+    "SEARCHED_LABELS",
     "TEXT_DIMENSION",
     "TEXT_INDEX",
+    "TEXT_VECTORS",
     "Label",
     "Migration",
     "RelType",
@@ -55,8 +57,10 @@ class Label(StrEnum):
     PATHWAY = "Pathway"
     RUN = "Run"
     ENTITY = "Entity"
+    RELATION = "Relation"
     SOURCE = "Source"
     BATCH = "Batch"
+    LEASE = "Lease"
     MIGRATION = "Migration"
 
 
@@ -87,6 +91,15 @@ EMBEDDING_DIMENSIONS: dict[str, int] = {
     Label.ENTITY: TEXT_DIMENSION,
 }
 
+# What is found by meaning: label → the property that its text's vector lies in. The embedding of an entity or a scene
+# is that of its text; a region's and a data set's begin with it, and have the text alone beside it.
+TEXT_VECTORS: dict[str, str] = {
+    Label.REGION: "text_embedding",
+    Label.DATASET: "text_embedding",
+    Label.SCENE: "embedding",
+    Label.ENTITY: "embedding",
+}
+
 SEARCHED_LABELS = [Label.REGION, Label.DATASET, Label.SCENE, Label.AREA, Label.ENTITY, Label.PATHWAY]
 
 
@@ -110,22 +123,44 @@ class Migration:
         return f"{self.version:04d}"
 
 
+# Each migration names what it makes in full: what a later version adds must not change an earlier one.
+_FIRST_LABELS = (
+    "Area", "Region", "Modality", "Dataset", "Task", "Scene", "Search", "Candidate", "Pathway", "Run", "Entity",
+    "Source", "Batch", "Migration",
+)  # fmt: skip
+_FIRST_VECTORS = {"Region": 560, "Dataset": 448, "Scene": 384, "Entity": 384}
+_FIRST_SEARCHED = ["Region", "Dataset", "Scene", "Area", "Entity", "Pathway"]
+
+
 def _keys() -> list[str]:
-    return [cypher.unique_key(label) for label in Label]
+    return [cypher.unique_key(label) for label in _FIRST_LABELS]
 
 
 def _vectors() -> list[str]:
-    return [cypher.vector_index(label, dimension) for label, dimension in EMBEDDING_DIMENSIONS.items()]
+    return [cypher.vector_index(label, dimension) for label, dimension in _FIRST_VECTORS.items()]
 
 
 def _text() -> list[str]:
-    return [cypher.text_index(TEXT_INDEX, [str(label) for label in SEARCHED_LABELS], ["name", "description", "text"])]
+    return [cypher.text_index(TEXT_INDEX, _FIRST_SEARCHED, ["name", "description", "text"])]
+
+
+def _batches() -> list[str]:
+    """Batches get numbers, and what they brought carries those; relations and leases come in."""
+    return [cypher.unique_key("Relation"), cypher.unique_key("Lease"), cypher.NUMBER_BATCHES, cypher.NUMBER_BROUGHT]
+
+
+def _text_vectors() -> list[str]:
+    """The text's part of an embedding gets a property and an index of its own."""
+    indexes = [cypher.vector_index(label, 384, "text_embedding") for label in ("Region", "Dataset")]
+    return [*indexes, cypher.COPY_TEXT_VECTORS]
 
 
 MIGRATIONS = (
     Migration(1, "unique keys", _keys),
     Migration(2, "vector indexes", _vectors),
     Migration(3, "full-text index", _text),
+    Migration(4, "numbered batches", _batches),
+    Migration(5, "vectors of texts", _text_vectors),
 )
 
 
@@ -172,7 +207,7 @@ def migrate(store: Executor) -> list[Migration]:
 
     Example:
         >>> [migration.name for migration in MIGRATIONS]
-        ['unique keys', 'vector indexes', 'full-text index']
+        ['unique keys', 'vector indexes', 'full-text index', 'numbered batches', 'vectors of texts']
     """
     for attempt in range(1, ATTEMPTS):
         # Two who build indexes at once may dead-lock on each other for longer than the driver tries again. Every
