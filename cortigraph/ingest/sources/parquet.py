@@ -1,0 +1,143 @@
+"""Parquet files: read by Arrow a batch of rows at a time, several columns at once."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cortigraph.graph.errors import InputError
+from cortigraph.ingest.sources._files import FileSource, Place
+from cortigraph.ingest.sources.arrays import Arrays, kinds_of
+from cortigraph.ingest.sources.base import Part
+from cortigraph.ingest.sources.types import Type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    from cortigraph.ingest.sources.spec import SourceSpec
+
+__all__ = ["ParquetSource", "as_json"]
+
+_ROWS = 1 << 17
+
+
+class ParquetSource(FileSource):
+    """A source of Parquet files.
+
+    Args:
+        name: In the job.
+        spec: What the job says of it.
+        places: Its files; all have the same columns.
+
+    Raises:
+        InputError: A file is damaged, has columns that the store can't hold, or others than the first one.
+    """
+
+    def __init__(self, name: str, spec: SourceSpec, places: Sequence[Place]) -> None:
+        super().__init__(name, spec, places)
+        self._kinds: dict[str, Type] = {}
+        for place in places:
+            schema = _opened(place).schema_arrow
+            if place is not places[0] and schema.names != list(self._kinds):
+                raise InputError(
+                    f"{place.label} has the columns {', '.join(schema.names)}; "
+                    f"{places[0].label} has {', '.join(self._kinds)}"
+                )
+            kinds = kinds_of(schema, spec.types, place.label)
+            if self._kinds and kinds != self._kinds:
+                odd = ", ".join(repr(column) for column in kinds if kinds[column] != self._kinds[column])
+                raise InputError(f"{place.label} has other types than {places[0].label} in {odd}; give them a type")
+            self._kinds = kinds
+
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return list(self._kinds) or list(self.spec.header or ())
+
+    def parts(self, place: Place) -> Iterator[Part]:
+        """Reads a file."""
+        import numpy as np
+
+        arrays = Arrays(self.spec, self._kinds)
+        file = _opened(place)
+        size, rows, first = place.path.stat().st_size, file.metadata.num_rows, 0
+        for batch in _batches(file, place):
+            records = np.arange(first, first + len(batch), dtype=np.int64)
+            first += len(batch)
+            table, faults = arrays.batch(batch, records)
+            yield Part(records, table, faults, size * first // max(rows, 1))
+
+    def find(self, place: Place, records: Collection[int]) -> dict[int, tuple[int | None, bytes]]:
+        """Finds records of a file again, as JSON."""
+        found: dict[int, tuple[int | None, bytes]] = {}
+        first = 0
+        for batch in _batches(_opened(place), place):
+            for record in sorted(record for record in records if first <= record < first + len(batch)):
+                found[record] = None, as_json(_row(batch, record - first))
+            first += len(batch)
+        return found
+
+    def remains(self) -> SourceSpec:
+        """Some of its records are JSON lines, whose types are those of the columns."""
+        kinds = {name: str(kind) for name, kind in self._kinds.items() if kind.name != "text"}
+        update = {"format": "jsonl", "header": self.columns(), "types": kinds}
+        return self.spec.model_copy(update=update)
+
+    def assemble(self, records: Sequence[bytes]) -> bytes:
+        """A file that holds just these records."""
+        return b"".join(record + b"\n" for record in records)
+
+
+def as_json(values: dict[str, Any]) -> bytes:
+    """A row as a line of JSON; missing values are left out.
+
+    Example:
+        >>> as_json({"a": 1, "b": None})
+        b'{"a": 1}'
+    """
+    told = {name: value for name, value in values.items() if value is not None}
+    return json.dumps(told, ensure_ascii=False, default=_plain).encode("utf-8", "backslashreplace")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime.date | datetime.datetime):
+        return value.isoformat()
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _row(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            values[name] = column[row].as_py()
+        except UnicodeDecodeError:
+            values[name] = column[row].as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
+    return values
+
+
+def _opened(place: Place) -> pyarrow.parquet.ParquetFile:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.ParquetFile(place.path, memory_map=True, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{place.label} is no Parquet file that can be read ({error}); write it again") from error
+
+
+def _batches(file: pyarrow.parquet.ParquetFile, place: Place) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    told = 0
+    try:
+        for batch in file.iter_batches(_ROWS):
+            yield batch
+            told += len(batch)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{place.label} is damaged after row {told:,} ({error}); write it again") from error
+    if told != file.metadata.num_rows:
+        raise InputError(
+            f"{place.label} has {told:,} rows, and its end says {file.metadata.num_rows:,}; write it again"
+        )
