@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cortigraph.train.data.clips import Clip, short
 from cortigraph.train.data.problems import DataError
 from cortigraph.train.data.spec import InputSpec
 
@@ -52,22 +53,22 @@ class AudioDecoder:
         return (1, *self.size)
 
     @classmethod
-    def settle(cls, spec: InputSpec, files: Sequence[Path]) -> AudioDecoder:
+    def settle(cls, spec: InputSpec, files: Sequence[Path | Clip]) -> AudioDecoder:
         """Fills in what the user left out, from the files' headers."""
         if spec.sample_rate is not None and spec.seconds is not None:
             return cls(spec.size or _SIZE, spec.sample_rate, spec.seconds)
-        heads = [head for head in map(_header, files) if head is not None] or [(_RATE, 1.0)]
+        heads = _headers(files) or [(_RATE, 1.0)]
         rate = spec.sample_rate or min(_RATE, int(median(head[0] for head in heads)))
         lengths = sorted(head[1] for head in heads)
         fits_most = lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))]
         seconds = spec.seconds or min(_LONGEST, max(0.1, math.ceil(fits_most * 100) / 100))
         return cls(spec.size or _SIZE, rate, seconds)
 
-    def decode(self, source: Path | str) -> NDArray[np.float32]:
-        """One file.
+    def decode(self, source: Path | Clip | str) -> NDArray[np.float32]:
+        """One sound.
 
         Args:
-            source: Path of the sound.
+            source: Its path, or the part of a file that it is.
 
         Returns:
             (1, mel bands, frames): natural logarithm of the power.
@@ -77,11 +78,14 @@ class AudioDecoder:
         """
         import soundfile
 
-        path = Path(source)
+        path = source if isinstance(source, Clip) else Path(source)
         try:
-            wave, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+            if isinstance(path, Clip):
+                wave, rate = path.read()
+            else:
+                wave, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
         except (OSError, RuntimeError, TypeError) as error:
-            raise DataError(f"{path} is not a sound that can be read ({_short(error)}){_guess(path)}") from None
+            raise DataError(f"{path} is not a sound that can be read ({short(error)}){_guess(path)}") from None
         if not wave.size:
             raise DataError(f"{path} holds no sound: 0 samples")
         mono = wave.mean(axis=1)
@@ -178,6 +182,17 @@ def _hann(window: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
 
 
+def _headers(files: Sequence[Path | Clip]) -> list[tuple[int, float]]:
+    """Samples per second, and seconds, of each that can be read; a file is opened once for all its clips."""
+    heads = lru_cache(maxsize=None)(_header)
+    found = []
+    for each in files:
+        head = heads(each.path if isinstance(each, Clip) else each)
+        if head is not None:
+            found.append((head[0], each.length / head[0] if isinstance(each, Clip) else head[1]))
+    return found
+
+
 def _header(path: Path) -> tuple[int, float] | None:
     import soundfile
 
@@ -188,11 +203,6 @@ def _header(path: Path) -> tuple[int, float] | None:
         return None  # reported, with its row, when it is decoded
 
 
-def _short(error: Exception) -> str:
-    text = str(error).rsplit(": ", 1)[-1]
-    return "unknown format" if "not recognised" in text else text[:100]
-
-
-def _guess(path: Path) -> str:
+def _guess(path: Path | Clip) -> str:
     pictures = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
     return "; its name says picture: is the modality image?" if path.suffix.lower() in pictures else ""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.train.data.audio import AudioDecoder
+from cortigraph.train.data.clips import Clip
 from cortigraph.train.data.files import Progress, in_threads
 from cortigraph.train.data.image import ImageDecoder
 from cortigraph.train.data.problems import DataError, Problems
@@ -18,8 +19,9 @@ from cortigraph.train.data.spec import InputSpec
 from cortigraph.train.data.table import Listing
 from cortigraph.train.data.text import TextDecoder
 
-__all__ = ["Decoder", "Transform", "decode_all", "settle", "standardise"]
+__all__ = ["Decoder", "Source", "Transform", "decode_all", "decode_one", "settle", "standardise"]
 
+Source = Path | Clip | str
 Decoder = ImageDecoder | AudioDecoder | TextDecoder
 _DECODERS: dict[str, type[Decoder]] = {"image": ImageDecoder, "audio": AudioDecoder, "text": TextDecoder}
 _CHUNK = 256  # rows handled at once when a whole array is gone through: it may be larger than memory
@@ -41,13 +43,13 @@ class Transform:
     mean: tuple[float, ...] = field(default=())
     std: tuple[float, ...] = field(default=())
 
-    def __call__(self, source: Path | str) -> NDArray[Any]:
+    def __call__(self, source: Source) -> NDArray[Any]:
         """One sample, decoded and standardised: of `decoder.shape`.
 
         Raises:
             DataError: It cannot be decoded.
         """
-        sample: NDArray[Any] = self.scale(self.decoder.decode(source)[None])[0]
+        sample: NDArray[Any] = self.scale(decode_one(self.decoder, source)[None])[0]
         return sample
 
     def scale(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -85,14 +87,29 @@ class Transform:
         return cls(values["column"], decoder, tuple(values["mean"]), tuple(values["std"]))
 
 
-def settle(spec: InputSpec, files: Sequence[Path | None]) -> Decoder:
+def settle(spec: InputSpec, files: Sequence[Path | Clip | None]) -> Decoder:
     """The decoder of an input, with what the user left out taken from the files."""
-    return _DECODERS[spec.modality].settle(spec, [path for path in files if path is not None])
+    if spec.modality == "audio":
+        return AudioDecoder.settle(spec, [each for each in files if each is not None])
+    return _DECODERS[spec.modality].settle(spec, [path for path in files if isinstance(path, Path)])
+
+
+def decode_one(decoder: Decoder, source: Source) -> NDArray[Any]:
+    """One sample.
+
+    Raises:
+        DataError: It cannot be decoded, or is a clip where the decoder knows none.
+    """
+    if isinstance(decoder, AudioDecoder):
+        return decoder.decode(source)
+    if isinstance(source, Clip):
+        raise DataError(f"{source} is a clip of a sound, but the input takes {decoder.modality}")
+    return decoder.decode(source)
 
 
 def decode_all(
     decoder: Decoder,
-    sources: Sequence[Path | str | None],
+    sources: Sequence[Source | None],
     listing: Listing,
     out: NDArray[Any],
     problems: Problems,
@@ -113,7 +130,7 @@ def decode_all(
         source = sources[row]
         try:
             if source is not None:
-                out[row] = decoder.decode(source)
+                out[row] = decode_one(decoder, source)
         except DataError as error:
             return [f"{listing.where(row)}: {problem}" for problem in error.problems]
         return []

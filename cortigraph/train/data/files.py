@@ -13,7 +13,7 @@ from typing import TypeVar
 from cortigraph.train.data.problems import Problems
 from cortigraph.train.data.table import Listing
 
-__all__ = ["Progress", "find_files", "hash_files", "in_threads", "signature"]
+__all__ = ["Progress", "find_files", "hash_files", "in_threads", "refusal_of", "signature"]
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
@@ -44,6 +44,18 @@ def find_files(listing: Listing, column: str, outside: bool, problems: Problems)
         if reason and cell:  # an empty cell is reported with the other empty cells
             problems.add(f"{listing.where(row)}: {reason}")
     return found
+
+
+def refusal_of(listing: Listing, name: str, outside: bool) -> str:
+    """Why a file that a spec names beside its table may not be read; empty where it may.
+
+    Args:
+        listing: Whose folder it is named in.
+        name: Its path, relative to that folder.
+        outside: Whether the path may leave the folder.
+    """
+    root = os.path.realpath(listing.root)
+    return _refusal(Path(root, name), name, root, outside, os.path.realpath)
 
 
 def _refusal(path: Path, cell: str, root: str, outside: bool, real: Callable[[str], str]) -> str:

@@ -14,10 +14,13 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from cortigraph.train.data.clips import Clip, hash_clips
 from cortigraph.train.data.dataset import FORMAT, Dataset
-from cortigraph.train.data.decode import Decoder, decode_all, settle, standardise
-from cortigraph.train.data.files import Progress, find_files, hash_files, signature
+from cortigraph.train.data.decode import Decoder, Source, decode_all, settle, standardise
+from cortigraph.train.data.files import Progress, hash_files, signature
+from cortigraph.train.data.folder import folders_in
 from cortigraph.train.data.problems import DataError, Problems
+from cortigraph.train.data.sources import find_sources
 from cortigraph.train.data.spec import DataSpec
 from cortigraph.train.data.split import SPLITS, assign_splits, check_classes, check_leaks
 from cortigraph.train.data.statistics import LENGTH, describe
@@ -70,13 +73,10 @@ class _Samples:
         self.spec, self.listing, self.progress = spec, listing, progress
         self.problems = Problems()
         self._check_cells()
-        self.files = {name: self._find(name) for name in spec.inputs}
-        self.seen = sorted({str(path) for files in self.files.values() for path in files if path is not None})
+        self.files = find_sources(spec, listing, self.problems)
+        self.seen = sorted({str(_file(each)) for files in self.files.values() for each in files if each is not None})
         self.signature = signature(self.seen)
-        self.hashes = {
-            name: hash_files(listing, files, self.problems, progress) if files else self._texts(name)
-            for name, files in self.files.items()
-        }
+        self.hashes = {name: self._hashes(name) for name in self.files}
         self.classes, self.target = _labels(listing.columns[spec.target])
         self._split()
 
@@ -86,11 +86,15 @@ class _Samples:
                 if not cell:
                     self.problems.add(f"{self.listing.where(row)}: {column!r} is empty")
 
-    def _find(self, name: str) -> list[Path | None]:
-        item = self.spec.inputs[name]
-        if item.modality == "text" and self.spec.folder is None:
-            return []
-        return find_files(self.listing, item.column, self.spec.allow_outside, self.problems)
+    def _hashes(self, name: str) -> list[str]:
+        files = self.files[name]
+        if not files:
+            return self._texts(name)
+        if self.spec.inputs[name].clips:
+            clips = [each if isinstance(each, Clip) else None for each in files]
+            return hash_clips(self.listing, clips, self.problems, self.progress)
+        paths = [each if isinstance(each, Path) else None for each in files]
+        return hash_files(self.listing, paths, self.problems, self.progress)
 
     def _texts(self, name: str) -> list[str]:
         cells = self.listing.columns[self.spec.inputs[name].column]
@@ -102,8 +106,14 @@ class _Samples:
         same = {name: self.hashes[name] for name in with_files}
         self.codes = assign_splits(self.spec.split, self.listing, self.target, same, self.problems)
         check_classes(self.listing, self.spec.target, self.classes, self.target, self.codes, self.problems)
-        names = {name: self.listing.columns[self.spec.inputs[name].column] for name in with_files}
+        names = {name: self._names(name) for name in with_files}
         check_leaks(self.listing, same, names, self.codes, self.problems)
+
+    def _names(self, name: str) -> list[str]:
+        """What a message calls the content of each row."""
+        if self.spec.inputs[name].clips:
+            return [f"{each.path.name} at {each.start}" if isinstance(each, Clip) else "" for each in self.files[name]]
+        return self.listing.columns[self.spec.inputs[name].column]
 
     def fingerprint(self) -> str:
         """A hash of everything that the data set depends on, and of nothing else: not of where files lie."""
@@ -114,14 +124,14 @@ class _Samples:
             digest.update(json.dumps([name, self.hashes[name]]).encode())
         return digest.hexdigest()
 
-    def sources(self, name: str) -> Sequence[Path | str | None]:
+    def sources(self, name: str) -> Sequence[Source | None]:
         """What the decoder of an input is given, row by row."""
         files = self.files[name]
         if not files:
             return [cell or None for cell in self.listing.columns[self.spec.inputs[name].column]]
         if self.spec.inputs[name].modality != "text":
             return files
-        return [None if path is None else self._read_text(row, path) for row, path in enumerate(files)]
+        return [self._read_text(row, path) if isinstance(path, Path) else None for row, path in enumerate(files)]
 
     def _read_text(self, row: int, path: Path) -> str | None:
         try:
@@ -129,6 +139,10 @@ class _Samples:
         except (OSError, UnicodeDecodeError) as error:
             self.problems.add(f"{self.listing.where(row)}: {path} is not UTF-8 text ({error})")
             return None
+
+
+def _file(source: Path | Clip) -> Path:
+    return source.path if isinstance(source, Clip) else source
 
 
 def _labels(cells: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
@@ -195,9 +209,7 @@ class _Watch:
     @classmethod
     def of_source(cls, spec: DataSpec, base: Path) -> _Watch:
         source = source_of(spec, base)
-        watched = [str(source)]
-        if source.is_dir():  # a file that is added changes the time of its folder
-            watched += sorted(entry.path for entry in os.scandir(source) if entry.is_dir())
+        watched = folders_in(source) if source.is_dir() else [str(source)]  # a new file changes its folder's time
         watch = cls()
         watch.add(watched, signature(watched))
         return watch

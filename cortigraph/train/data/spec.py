@@ -6,6 +6,9 @@ inputs:
   audio: {modality: audio, column: sound}
 target: label
 split: {column: split}        # or {group: speaker, fractions: [.6, .2, .2], seed: 0}
+                              # or {column: fold, test: ["5"], valid: ["4"]}
+
+Sounds may be clips of longer files: {modality: audio, file: all.flac, offset: start, length: samples}
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from cortigraph.train.data.problems import explain_validation
 
@@ -26,9 +29,21 @@ FILE = "file"  # the column that a folder of classes stands for
 _Positive = Annotated[int, Field(gt=0, le=4096)]
 _TAKES: dict[str, set[str]] = {
     "image": {"size", "channels"},
-    "audio": {"size", "sample_rate", "seconds"},
+    "audio": {"size", "sample_rate", "seconds", "file", "offset", "length", "every"},
     "text": {"tokens"},
 }
+_CLIPS = ("file", "offset", "length", "every")
+_VALUES = ("train", "valid", "test")
+
+
+def _as_text(value: Any) -> Any:
+    # YAML reads the name of a fold as a number
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if whole else value
+
+
+_Value = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+_Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Frozen(BaseModel):
@@ -48,6 +63,12 @@ class InputSpec(_Frozen):
         seconds: Audio only: longer clips are cut, shorter ones padded with silence (left out: the length that
             95 % of the clips fit in, at most 10 s).
         tokens: Text only: longer texts are cut (left out: 64).
+        file: Audio only: one file that holds the clips of all rows, instead of a column of paths; relative to the
+            table's own folder.
+        offset: Audio only: column with the place of a row's clip in its file, in samples.
+        length: Audio only: column with the length of the clip, in samples.
+        every: Audio only, with `file`: instead of both; the clip of row k (from 0) starts at sample k × `every` and
+            is as long.
     """
 
     modality: Modality
@@ -57,6 +78,21 @@ class InputSpec(_Frozen):
     sample_rate: Annotated[int, Field(ge=1000, le=192_000)] | None = None
     seconds: Annotated[float, Field(ge=0.01, le=600, allow_inf_nan=False)] | None = None
     tokens: Annotated[int, Field(ge=2, le=512)] | None = None
+    file: Path | None = None
+    offset: str | None = None
+    length: str | None = None
+    every: Annotated[int, Field(gt=0)] | None = None
+
+    @property
+    def clips(self) -> bool:
+        """Whether a sample is a part of a file."""
+        return any(getattr(self, name) is not None for name in _CLIPS)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of a table that are read for it: which setting names it → the column."""
+        told = {"column": None if self.file else self.column, "offset": self.offset, "length": self.length}
+        return {place: column for place, column in told.items() if column is not None}
 
     @model_validator(mode="after")
     def _only_its_own(self) -> InputSpec:
@@ -67,21 +103,56 @@ class InputSpec(_Frozen):
             raise ValueError(f"{', '.join(foreign)} is not for modality {self.modality!r}, which takes {takes}")
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_clips(self) -> InputSpec:
+        if self.file is not None and "column" in self.model_fields_set:
+            raise ValueError("give either column (a path in each row) or file (one file for all rows), not both")
+        if (self.offset is None) != (self.length is None):
+            raise ValueError("offset and length go together: columns that say where a clip starts and how long it is")
+        if self.every is not None and (self.offset is not None or self.file is None):
+            raise ValueError("every is for one file whose clips are all as long: give file, and no offset and length")
+        if self.file is not None and self.every is None and self.offset is None:
+            raise ValueError("one file for all rows needs offset and length (columns), or every (samples a clip)")
+        return self
+
 
 class SplitSpec(_Frozen):
     """How samples are divided: by a column that says so, or by drawing.
 
     Args:
-        column: Column with `train`, `valid` (or `val`, `validation`, `dev`) or `test` in each row.
+        column: Column with `train`, `valid` (or `val`, `validation`, `dev`) or `test` in each row; or with other
+            values, such as folds, that the following three divide.
+        train: Values of the column that are for training; left out: those that nothing else names.
+        valid: Values that are for validation; or the share that is drawn from train by class, where the data has
+            no split of its own for validation.
+        test: Values that are for testing.
         group: Column whose equal values stay together (a speaker, a patient), so that nothing of a group leaks.
         fractions: Shares of train, valid and test. Drawn by class, as evenly as the groups allow.
         seed: Seed of the draw.
+
+    Example:
+        >>> SplitSpec(column="fold", valid=["4"], test=[5]).values
+        {'4': 1, '5': 2}
     """
 
     column: str | None = None
+    train: tuple[_Value, ...] = ()
+    valid: _Share | tuple[_Value, ...] = ()
+    test: tuple[_Value, ...] = ()
     group: str | None = None
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
     seed: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """The share of train that is drawn for validation."""
+        return self.valid if isinstance(self.valid, float) else None
+
+    @property
+    def values(self) -> dict[str, int]:
+        """Value of the column → 0 (train), 1 (valid) or 2 (test), as far as they are named."""
+        named = (self.train, () if isinstance(self.valid, float) else self.valid, self.test)
+        return {value: code for code, values in enumerate(named) for value in values}
 
     @model_validator(mode="after")
     def _one_way(self) -> SplitSpec:
@@ -89,6 +160,10 @@ class SplitSpec(_Frozen):
             raise ValueError("give either column (the rows say their split) or group (drawn by group), not both")
         if min(self.fractions) <= 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError("fractions must be three positive numbers that sum to 1, such as [0.6, 0.2, 0.2]")
+        named = [*self.train, *(self.valid if isinstance(self.valid, tuple) else ()), *self.test]
+        double = sorted({value for value in named if named.count(value) > 1})
+        if double:
+            raise ValueError(f"{', '.join(map(repr, double))} named twice among train, valid and test; name it once")
         return self
 
 
@@ -97,7 +172,8 @@ class DataSpec(_Frozen):
 
     Args:
         table: CSV, TSV or Parquet file with one row per sample; paths in it are relative to its own folder.
-        folder: Folder with one sub-folder per class, instead of a table; then there is exactly one input.
+        folder: Folder with one sub-folder per class, instead of a table; then there is exactly one input. Where its
+            sub-folders are `train`, `valid` and `test`, each with one per class, they are the split.
         inputs: Input name → what feeds it.
         target: Column with the class of each sample.
         split: How samples are divided; left out: drawn 60/20/20.
@@ -127,11 +203,27 @@ class DataSpec(_Frozen):
         if (self.table is None) == (self.folder is None):
             return ["give either table (a file that lists samples) or folder (one sub-folder per class)"]
         if self.folder is None:
-            return []
+            return self._clip_problems() + self._split_problems()
         wrong = [] if len(self.inputs) == 1 else [f"a folder of classes feeds one input, not {len(self.inputs)}"]
-        if self.split.column or self.split.group:
+        if self.split.column or self.split.group or self.split.values:
             wrong.append("a folder of classes has no columns to split by; use a table")
+        if any(item.clips for item in self.inputs.values()):
+            wrong.append("a folder of classes holds one sample a file; clips of longer files need a table")
         return wrong
+
+    def _clip_problems(self) -> list[str]:
+        taken = {self.target, *(item.column for item in self.inputs.values() if item.file is None)}
+        return [
+            f"input {name!r}: {column!r} is its {place} and also the target or the content of an input"
+            for name, item in self.inputs.items()
+            for place, column in item.columns.items()
+            if place != "column" and column in taken
+        ]
+
+    def _split_problems(self) -> list[str]:
+        if self.split.column is None and (self.split.values or self.split.share):
+            return ["split: train, valid and test are values of a column; name the column"]
+        return []
 
     def _column_problems(self) -> list[str]:
         if self.table is None:
@@ -139,9 +231,9 @@ class DataSpec(_Frozen):
         wrong = [
             f"input {name!r} needs a column"
             for name, item in self.inputs.items()
-            if item.column == FILE and "column" not in item.model_fields_set
+            if item.column == FILE and "column" not in item.model_fields_set and item.file is None
         ]
-        used = {item.column: name for name, item in self.inputs.items()}
+        used = {item.column: name for name, item in self.inputs.items() if item.file is None}
         wrong += (
             [
                 f"column {self.target!r} is the target and also feeds input {used[self.target]!r}: the network "
@@ -166,4 +258,14 @@ class DataSpec(_Frozen):
 
     def meaning(self) -> dict[str, Any]:
         """The spec without the places: what data is made of it, wherever the data lies."""
-        return self.model_dump(mode="json", exclude={"table", "folder", "allow_outside"})
+        told = self.model_dump(mode="json", exclude={"table", "folder", "allow_outside"})
+        # Told only where they are used: what was decoded before they were known keeps its fingerprint.
+        for item in told["inputs"].values():
+            item.pop("file")
+            for name in ("offset", "length", "every"):
+                if item[name] is None:
+                    item.pop(name)
+        for name in _VALUES:
+            if not told["split"][name]:
+                told["split"].pop(name)
+        return told

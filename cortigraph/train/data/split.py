@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cortigraph.train.data.folder import SPLIT_NAMES
 from cortigraph.train.data.problems import Problems
 from cortigraph.train.data.spec import SplitSpec
 from cortigraph.train.data.table import Listing
@@ -15,7 +16,6 @@ from cortigraph.train.data.table import Listing
 __all__ = ["SPLITS", "assign_splits", "check_classes", "check_leaks"]
 
 SPLITS = ("train", "valid", "test")
-_NAMES = {"train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 
 Codes = NDArray[np.int8]
 
@@ -30,7 +30,7 @@ def assign_splits(
     """The split of each sample, as an index into `SPLITS`.
 
     Args:
-        spec: By column, or drawn.
+        spec: By column, or drawn. Where the listing has splits of its own (a folder's), they are taken.
         listing: The samples.
         target: Class of each sample; below 0 where it is not known.
         samples: Input name → content hash per row (empty where unknown); rows that share one are drawn together.
@@ -39,23 +39,47 @@ def assign_splits(
     Returns:
         (samples,) of 0, 1 or 2; -1 where the column does not say.
     """
-    if spec.column is not None:
-        return _from_column(listing, spec.column, problems)
+    column = listing.split or spec.column
+    if column is not None:
+        codes = _from_column(listing, column, spec, problems)
+        if spec.share is not None:
+            _draw_valid(codes, target, samples, spec)
+        _check_whole(codes, spec.share is None, problems)
+        return codes
     groups = listing.columns[spec.group] if spec.group is not None else [str(row) for row in range(len(listing))]
     return _drawn(_joined([groups, *samples.values()]), target, spec.fractions, spec.seed)
 
 
-def _from_column(listing: Listing, column: str, problems: Problems) -> Codes:
+def _from_column(listing: Listing, column: str, spec: SplitSpec, problems: Problems) -> Codes:
+    named = {} if listing.split else spec.values
+    rest = 0 if named and not spec.train else -1  # what nothing names is for training, unless training is named
     codes = np.full(len(listing), -1, dtype=np.int8)
     for row, cell in enumerate(listing.columns[column]):
-        code = _NAMES.get(cell.lower(), -1)
-        codes[row] = code
+        code = named.get(cell, rest) if named else SPLIT_NAMES.get(cell.lower(), -1)
+        codes[row] = code if cell else -1
         if code < 0 and cell:  # an empty cell is reported with the other empty cells
-            problems.add(f"{listing.where(row)}: {column!r} is {cell!r}; expected train, valid or test")
+            expected = " or ".join(map(repr, named)) if named else "train, valid or test"
+            problems.add(f"{listing.where(row)}: {column!r} is {cell!r}; expected {expected}")
+    for value in sorted(set(named) - set(listing.columns[column])):
+        problems.add(f"data.split: no row has {value!r} in column {column!r}")
+    return codes
+
+
+def _draw_valid(codes: Codes, target: NDArray[np.int64], samples: Mapping[str, Sequence[str]], spec: SplitSpec) -> None:
+    """Moves a share of train to valid, by class; rows that hold the same sample stay together."""
+    assert spec.share is not None
+    rows = np.flatnonzero(codes == 0)
+    same = [[hashes[row] for row in rows.tolist()] for hashes in samples.values()]
+    units = _joined([[str(row) for row in rows], *same])
+    drawn = _drawn(units, target[rows], (1 - spec.share, spec.share), spec.seed)
+    codes[rows[drawn == 1]] = 1
+
+
+def _check_whole(codes: Codes, told: bool, problems: Problems) -> None:
     for code, name in enumerate(SPLITS):
         if not (codes == code).any():
-            problems.add(f"the {name} split is empty: no row has {name!r} in column {column!r}")
-    return codes
+            hint = "; `split: {…, valid: 0.2}` draws it from train" if name == "valid" and told else ""
+            problems.add(f"the {name} split is empty: no row is said to be in it{hint}")
 
 
 def _joined(names: Sequence[Sequence[str]]) -> list[list[int]]:
@@ -81,11 +105,12 @@ def _joined(names: Sequence[Sequence[str]]) -> list[list[int]]:
 
 def _drawn(units: list[list[int]], target: NDArray[np.int64], fractions: Sequence[float], seed: int) -> Codes:
     """Each unit, largest first, goes where its classes are scarcest against their share (Sainte-Laguë)."""
+    parts = len(fractions)
     order = np.random.default_rng(seed).permutation(len(units))
     order = order[np.argsort([-len(units[index]) for index in order], kind="stable")]
     kinds = int(target.max(initial=0)) + 1
-    want = np.outer(fractions, np.bincount(np.maximum(target, 0), minlength=kinds)).clip(1e-9)  # (3, classes)
-    share, have, filled = np.asarray(fractions), np.zeros((3, kinds)), np.zeros(3)
+    want = np.outer(fractions, np.bincount(np.maximum(target, 0), minlength=kinds)).clip(1e-9)  # (parts, classes)
+    share, have, filled = np.asarray(fractions), np.zeros((parts, kinds)), np.zeros(parts)
     codes = np.full(len(target), -1, dtype=np.int8)
     for index in order:
         rows = units[index]
@@ -95,7 +120,7 @@ def _drawn(units: list[list[int]], target: NDArray[np.int64], fractions: Sequenc
         by_class = (part * (2 * have[:, held] + part) / want[:, held]).sum(axis=1)
         in_all = len(rows) * (2 * filled + len(rows)) / (share * len(target))
         # the last term breaks ties towards a split that lacks the class, and towards test before valid
-        cost = by_class + 0.1 * in_all + 1e-4 * (have[:, held] > 0).any(axis=1) + 1e-6 * np.array([0, 2, 1])
+        cost = by_class + 0.1 * in_all + 1e-4 * (have[:, held] > 0).any(axis=1) + 1e-6 * np.array([0, 2, 1][:parts])
         chosen = int(np.argmin(cost))
         codes[rows] = chosen
         have[chosen] += adds

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import difflib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortigraph.train.data.folder import list_folder
 from cortigraph.train.data.problems import DataError, Problems
-from cortigraph.train.data.spec import DataSpec
+from cortigraph.train.data.spec import DataSpec, SplitSpec
 
 __all__ = ["Listing", "list_samples", "source_of"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _PARQUET = {".parquet", ".pq"}
+_SPLIT = "the folder's split"  # what the column is called that a folder of splits stands for
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Listing:
         root: Folder that paths in the columns are relative to.
         columns: Only those that the spec uses.
         source: The table or folder, as the user named it.
+        split: The column that says each sample's split, where the source itself does: a folder with one for each.
     """
 
     root: Path
     columns: dict[str, list[str]]
     source: Path
+    split: str | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
@@ -87,7 +90,11 @@ def _from_table(spec: DataSpec, source: Path) -> Listing:
 
 
 def _wanted_columns(spec: DataSpec) -> dict[str, str]:
-    wanted = {item.column: f"data.inputs.{name}.column" for name, item in spec.inputs.items()}
+    wanted = {
+        column: f"data.inputs.{name}.{place}"
+        for name, item in spec.inputs.items()
+        for place, column in item.columns.items()
+    }
     wanted[spec.target] = "data.target"
     for place in ("column", "group"):
         name = getattr(spec.split, place)
@@ -148,17 +155,14 @@ def _cell(value: object) -> str:
 
 
 def _from_folder(spec: DataSpec, source: Path) -> Listing:
-    if not source.is_dir():
-        raise DataError(f"data.folder: no folder {source}")
-    classes = sorted(entry.name for entry in os.scandir(source) if entry.is_dir() and not entry.name.startswith("."))
-    if not classes:
-        raise DataError(f"data.folder: {source} has no sub-folders; expected one per class, with its files inside")
-    files: list[str] = []
-    labels: list[str] = []
-    for name in classes:
-        inside = sorted(entry.name for entry in os.scandir(source / name) if entry.is_file())
-        kept = [f"{name}/{file}" for file in inside if not file.startswith(".")]
-        files += kept
-        labels += [name] * len(kept)
+    samples = list_folder(source)
     column = next(iter(spec.inputs.values())).column
-    return Listing(root=source, columns={column: files, spec.target: labels}, source=source)
+    columns = {column: [sample.path for sample in samples], spec.target: [sample.label for sample in samples]}
+    if any(sample.split for sample in samples):
+        if spec.split.fractions != SplitSpec().fractions:
+            raise DataError(f"data.split.fractions: {source} says the split by its folders; leave them out")
+        columns[_SPLIT] = [sample.split.lower() for sample in samples]
+        return Listing(root=source, columns=columns, source=source, split=_SPLIT)
+    if spec.split.share is not None:
+        raise DataError(f"data.split.valid: {source} has no folder `train` to draw a share from; give fractions")
+    return Listing(root=source, columns=columns, source=source)
