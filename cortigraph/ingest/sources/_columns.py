@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cortigraph.ingest.sources.spec import SourceSpec
 
-__all__ = ["Columns", "faults", "too_long"]
+__all__ = ["Columns", "faults", "plain", "too_long"]
 
 
 class Columns:
@@ -79,10 +79,18 @@ def faults(name: str, reasons: Reasons, cells: Sequence[Any] | pa.Array, records
     """The faults of a column: what is there and where."""
     found = []
     for row in sorted(reasons):
-        value = cells[row]
-        told = value.as_py() if hasattr(value, "as_py") else value
-        found.append(Fault(int(records[row]), name, told, reasons[row]))
+        found.append(Fault(int(records[row]), name, plain(cells[row]), reasons[row]))
     return found
+
+
+def plain(value: Any) -> Any:
+    """A value as Python has it; text that is not UTF-8 with its odd bytes escaped."""
+    if not hasattr(value, "as_py"):
+        return value
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return value.as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
 
 
 def too_long(cells: pa.Array, longest: int) -> Reasons:

@@ -66,7 +66,7 @@ class JsonLinesSource(LineSource):
                 assert chunk is not None
                 try:
                     yield self._decode(chunk.raw(row).decode())
-                except ValueError:  # told of when the file is read
+                except (ValueError, RecursionError):  # told of when the file is read
                     continue
 
     def _part(self, chunk: Chunk, objects: Objects) -> Part:

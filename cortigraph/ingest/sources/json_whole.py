@@ -115,6 +115,8 @@ def _elements(text: str, label: str) -> Iterator[_Element]:
         yield from _inner(text, place + 1, "]" if opening == "[" else "}", label)
     except json.JSONDecodeError as error:
         raise _broken(text, error.pos, label, f"is not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise InputError(f"{label}: is not JSON that can be read: {error}") from error
 
 
 def _inner(text: str, place: int, closing: str, label: str) -> Iterator[_Element]:

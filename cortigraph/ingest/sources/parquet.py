@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
+from cortigraph.ingest.sources._columns import plain
 from cortigraph.ingest.sources._files import FileSource, Place
 from cortigraph.ingest.sources.arrays import Arrays, kinds_of
 from cortigraph.ingest.sources.base import Part
@@ -108,13 +109,7 @@ def _plain(value: Any) -> Any:
 
 
 def _row(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        try:
-            values[name] = column[row].as_py()
-        except UnicodeDecodeError:
-            values[name] = column[row].as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
-    return values
+    return {name: plain(column[row]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
 def _opened(place: Place) -> pyarrow.parquet.ParquetFile:
