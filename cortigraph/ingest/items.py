@@ -6,14 +6,25 @@ Ports are lines, by name: `image: image[channel=1,height=*,width=*] float32 raw`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from cortigraph.graph.errors import InputError
 from cortigraph.regions.ports import Port
 from cortigraph.regions.region import Area, Region
-from cortigraph.train.data.spec import DataSpec
+from cortigraph.train.data.mot.tracking import MotSpec
+from cortigraph.train.data.spec import DataSpec, InputName, InputSpec
 
 __all__ = ["AreaItem", "DatasetItem", "RegionItem"]
 
@@ -148,19 +159,38 @@ class RegionItem(_Item):
 
 
 class DatasetItem(DataSpec):
-    """A data set: its key and, beside it, what `DataSpec` says; paths are relative to the job's file.
+    """A data set: its key and, beside it, what `DataSpec` or `MotSpec` says; paths are relative to the job's file.
 
     Args:
         key: Names it for ever.
         name: For people; the key when left out.
         description: In words: it is found by them, and likened to others.
+        motchallenge: Folder of MOTChallenge sequences, instead of a table or a folder of classes.
+        inputs: Input name → what feeds it; none for sequences.
     """
 
     key: _DatasetKey
     name: str = ""
     description: str = ""
+    motchallenge: Path | None = None
+    inputs: dict[InputName, InputSpec] = Field(default={})
 
-    def spec(self) -> DataSpec:
+    @model_validator(mode="after")
+    def _whole(self) -> DatasetItem:
+        """In the place of the check of `DataSpec`, which knows no sequences."""
+        try:
+            self.spec()
+        except ValidationError as error:
+            raise ValueError("; ".join(self._told(each["loc"], each["msg"]) for each in error.errors())) from None
+        return self
+
+    def _told(self, place: tuple[int | str, ...], text: str) -> str:
+        where = ".".join(map(str, place))
+        if self.motchallenge is not None and where in DataSpec.model_fields and where != "split":
+            return f"{where} is not for motchallenge, which takes split alone"
+        return (f"{where}: " if where else "") + text.removeprefix("Value error, ")
+
+    def spec(self) -> DataSpec | MotSpec:
         """The spec alone.
 
         Example:
@@ -168,7 +198,11 @@ class DatasetItem(DataSpec):
             >>> str(DatasetItem.model_validate(told).spec().folder)
             'digits'
         """
-        return DataSpec.model_validate(self.model_dump(exclude_unset=True, exclude={"key", "name", "description"}))
+        told = self.model_dump(exclude_unset=True, exclude={"key", "name", "description"})
+        if self.motchallenge is None:
+            told.pop("motchallenge", None)
+            return DataSpec.model_validate(told)
+        return MotSpec.model_validate(told)
 
 
 def _ports(lines: Mapping[str, str]) -> tuple[Port, ...]:

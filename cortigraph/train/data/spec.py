@@ -21,9 +21,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from cortigraph.train.data.problems import explain_validation
 
-__all__ = ["FILE", "DataSpec", "InputSpec", "Modality", "SplitSpec"]
+__all__ = ["FILE", "DataSpec", "InputName", "InputSpec", "Modality", "SplitSpec"]
 
 Modality = Literal["image", "audio", "text"]
+InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 FILE = "file"  # the column that a folder of classes stands for
 
 _Positive = Annotated[int, Field(gt=0, le=4096)]
@@ -187,7 +188,7 @@ class DataSpec(_Frozen):
 
     table: Path | None = None
     folder: Path | None = None
-    inputs: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], InputSpec] = Field(min_length=1)
+    inputs: dict[InputName, InputSpec] = Field(min_length=1)
     target: str = "label"
     split: SplitSpec = SplitSpec()
     allow_outside: bool = False
