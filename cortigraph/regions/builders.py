@@ -34,7 +34,15 @@ __all__ = ["GROUP", "Builder", "builder", "get", "names"]
 
 GROUP = "cortigraph.builders"
 
-_BUILT_IN = ("convnets", "minilm", "pools", "joints")
+_BUILT_IN = (
+    "convnets",
+    "minilm",
+    "pools",
+    "joints",
+    "adapters.program",
+    "adapters.timm_models",
+    "adapters.transformers_models",
+)
 _Function = TypeVar("_Function", bound="Callable[..., nn.Module]")
 _registered: dict[str, Builder] = {}
 

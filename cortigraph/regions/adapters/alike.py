@@ -1,0 +1,84 @@
+"""Alike: whether a network that was made again does what the original does, in evaluation and in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cortigraph.regions.adapters.export import named_outputs
+
+__all__ = ["differences", "loaded"]
+
+# Of the largest value: other kernels may round otherwise, another network differs by far more.
+_TOLERANCE = 1e-4
+_Run = Callable[[nn.Module], Any]
+
+
+def differences(original: nn.Module, again: nn.Module, run: _Run, rerun: _Run | None = None) -> list[str]:
+    """In what two networks differ: their outputs in evaluation, and in training for the same random numbers.
+
+    Args:
+        original: Its mode, and what training keeps in buffers, are left changed.
+        again: The network that was made again, likewise.
+        run: Runs the original on an example; gives what it gives.
+        rerun: Runs the other, when it is called in another way.
+
+    Returns:
+        One message per difference; empty when there is none.
+    """
+    problems = []
+    for mode in ("evaluation", "training"):
+        told = [_outputs(original, run, mode), _outputs(again, rerun or run, mode)]
+        if isinstance(told[1], str):
+            problems.append(f"in {mode}, it can't be run again as it was: {told[1]}")
+        elif isinstance(told[0], str):
+            # One that can't be trained on this example, say for its batch norm, is judged by evaluation alone.
+            problems += [f"it can't be run on the example: {told[0]}"] if mode == "evaluation" else []
+        else:
+            problems += _between(told[0], told[1], mode)
+    return problems
+
+
+def loaded(module: nn.Module, again: nn.Module) -> list[str]:
+    """Gives a network the weights of another; why they do not suit it, or nothing.
+
+    Example:
+        >>> len(loaded(nn.Linear(2, 3), nn.Linear(2, 3))), len(loaded(nn.Linear(2, 3), nn.Linear(2, 4)))
+        (0, 1)
+    """
+    try:
+        again.load_state_dict(module.state_dict())
+    except RuntimeError as error:
+        return [str(error).replace("\n\t", " ")]
+    return []
+
+
+def _outputs(module: nn.Module, run: _Run, mode: str) -> Mapping[str, Tensor] | str:
+    module.train(mode == "training")
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        try:
+            return named_outputs(run(module))
+        # Whatever forward raises is told to the user.
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+
+def _between(wanted: Mapping[str, Tensor], got: Mapping[str, Tensor], mode: str) -> list[str]:
+    missing = [name for name in wanted if name not in got]
+    if missing:
+        return [f"in {mode}, the outputs {', '.join(missing)} are missing"]
+    far = {name: _distance(value, got[name]) for name, value in wanted.items()}
+    return [f"in {mode}, {name} differs by {value:.2g}" for name, value in far.items() if not value <= _TOLERANCE]
+
+
+def _distance(wanted: Tensor, got: Tensor) -> float:
+    if wanted.shape != got.shape or wanted.dtype != got.dtype:
+        return float("inf")
+    if wanted.numel() == 0 or torch.equal(wanted, got):
+        return 0.0
+    gap = (wanted.double() - got.double()).abs().max()
+    return float(gap / wanted.double().abs().max().clamp(min=1e-6))
