@@ -1,141 +1,214 @@
-"""`cortigraph ingest`: what a batch job would change, and the change itself."""
+"""`cortigraph ingest`: what a batch job would change, the change itself, and what became of earlier ones."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from cortigraph.graph.home import Home
-    from cortigraph.graph.store import Store
     from cortigraph.ingest.plan import Plan
+    from cortigraph.ingest.run import Report
 
 __all__ = ["app"]
 
-QUIET_SECONDS = 2.0
-
-app = typer.Typer(no_args_is_help=True, help="Batch jobs: declare areas, regions and data sets from YAML.")
+app = typer.Typer(no_args_is_help=True, help="Batch jobs in YAML: plan, run, resume, revert, status.")
 
 JobArgument = Annotated[str, typer.Argument(help="A YAML file, or `standard`, which comes with the package.")]
 HomeOption = Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PruneOption = Annotated[
+    bool, typer.Option("--prune", help="Take back what earlier runs brought and the sources speak of no more.")
+]
+MaxRejectsOption = Annotated[int, typer.Option(min=0, help="Wrong rows to leave out before everything stops.")]
+MendedOption = Annotated[
+    Path | None, typer.Option("--mended", help="Read the sources from a folder of rejects, after they were mended.")
+]
 
 
 @app.command()
-def plan(job: JobArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def plan(
+    job: JobArgument,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+    prune: PruneOption = False,
+    max_rejects: MaxRejectsOption = 0,
+    mended: MendedOption = None,
+) -> None:
     """Show what a run would create, update and leave, how long it takes, and its Cypher. Writes nothing."""
+    from cortigraph.cli._bars import bars, opened
     from cortigraph.ingest.job import load_job
     from cortigraph.ingest.plan import plan as compare
+    from cortigraph.ingest.work import Options
 
     loaded = load_job(job)
-    with _bars() as bars, _opened(home, bars) as (store, place):
-        found = compare(store, place, loaded, bars)
+    options = Options(prune=prune, max_rejects=max_rejects, mended=mended)
+    with bars() as shown, opened(home, shown) as (store, place):
+        found = compare(store, place, loaded, options, progress=shown)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
         return
-    _show_counts(found.counts())
-    _show_changes(found)
+    _show_plan(found)
 
 
 @app.command()
-def run(job: JobArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Write what a job declares, all of it or nothing. Running it again changes nothing."""
-    from cortigraph.ingest.apply import run as apply
+def run(
+    job: JobArgument,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+    prune: PruneOption = False,
+    max_rejects: MaxRejectsOption = 0,
+    rejects: Annotated[Path | None, typer.Option(help="Folder for the rows that are left out.")] = None,
+    mended: MendedOption = None,
+    first_load: Annotated[
+        bool,
+        typer.Option("--first-load/--no-first-load", help="Fill an empty store by the import tool."),
+    ] = True,
+) -> None:
+    """Write what a job declares. Running it again changes nothing; killed, it is finished by `resume`."""
+    from cortigraph.cli._bars import bars, opened
     from cortigraph.ingest.job import load_job
+    from cortigraph.ingest.run import run as apply
+    from cortigraph.ingest.work import Options
 
     loaded = load_job(job)
-    with _bars() as bars, _opened(home, bars) as (store, place):
-        report = apply(store, place, loaded, bars)
+    options = Options(prune, max_rejects, rejects, mended, first_load)
+    with bars() as shown, opened(home, shown) as (store, place):
+        report = apply(store, place, loaded, options, progress=shown)
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        return
+    _show_report(report)
+
+
+@app.command()
+def resume(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Go on after a crash: finish what was being written, and begin again what had not got so far."""
+    from cortigraph.cli._bars import bars, opened
+    from cortigraph.ingest.revert import resume as go_on
+
+    with bars() as shown, opened(home, shown) as (store, place):
+        resumed = go_on(store, place, shown)
+    if as_json:
+        reports = [report.to_json() for report in resumed.reports]
+        typer.echo(json.dumps({"finished": resumed.finished, "run": reports, "lost": resumed.lost}, ensure_ascii=False))
+        return
+    for key in resumed.finished:
+        typer.echo(f"finished {key}")
+    for report in resumed.reports:
+        _show_report(report)
+    for name in resumed.lost:
+        typer.echo(f"{name} was run from Python, and can only be run again from there")
+    if not (resumed.finished or resumed.reports or resumed.lost):
+        typer.echo("nothing was interrupted")
+
+
+@app.command()
+def revert(
+    batch: Annotated[str, typer.Argument(help="The key of a batch, or its number; `status` lists them.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Take back what a batch brought, and nothing that another batch also asserts."""
+    from cortigraph.cli._bars import bars, opened
+    from cortigraph.ingest.revert import revert as take_back
+
+    with bars() as shown, opened(home, shown) as (store, place):
+        report = take_back(store, place, batch, shown)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
         return
     _show_counts(report.counts)
-    if report.batch is None:
-        typer.echo(f"nothing to do: the graph holds all of it ({report.seconds:.1f} s)")
+    typer.echo(f"reverted {report.batch} in {report.seconds:.1f} s: {_changed(report) or 'nothing was left of it'}")
+
+
+@app.command()
+def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List the batches: whose they are, when they came, and what they brought."""
+    from cortigraph.cli._bars import bars, opened
+    from cortigraph.graph.plain import plain
+    from cortigraph.ingest.revert import batches
+
+    with bars() as shown, opened(home, shown, read_only=True) as (store, _):
+        found = batches(store)
+    if as_json:
+        told = [plain({**record.told, **{k: v for k, v in vars(record).items() if k != "told"}}) for record in found]
+        typer.echo(json.dumps(told, ensure_ascii=False))
         return
-    changed = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.counters.items())
-    typer.echo(f"batch {report.batch} in {report.seconds:.1f} s: {changed}")
-
-
-def _show_counts(counts: Mapping[str, Mapping[Any, int]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    actions = ("created", "updated", "unchanged")
+    table = Table("", "batch", "state", "at", "nodes", "relationships")
+    for record in found:
+        counts = [_brought(record.told, what) for what in ("nodes", "relationships")]
+        state = f"{record.state} {record.done}/{record.chunks}" if record.state.endswith("ing") else record.state
+        table.add_row(str(record.number), record.key, state, str(record.told.get("at", ""))[:19], *counts)
+    Console().print(table)
+    if any(record.state.endswith("ing") for record in found):
+        typer.echo("a batch is not finished: if no process is at it, run `cortigraph ingest resume`")
+
+
+def _brought(told: Mapping[str, object], what: str) -> str:
+    return " ".join(f"{mark}{told[f'{what}_{action}']}" for mark, action in _MARKS if told.get(f"{what}_{action}"))
+
+
+_MARKS = (("+", "created"), ("~", "updated"), ("-", "deleted"))
+
+
+def _show_report(report: Report) -> None:
+    _show_counts(report.counts)
+    if report.batch is None:
+        typer.echo(f"nothing to do: the graph holds all of it ({report.seconds:.1f} s)")
+    else:
+        typer.echo(f"batch {report.batch} in {report.seconds:.1f} s: {_changed(report)}")
+    if report.rejected:
+        typer.echo(f"{report.rejected} rows were left out; mend them in {', '.join(report.rejects)},")
+        typer.echo("then run the job with --mended and that folder")
+
+
+def _changed(report: Report) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.counters.items())
+
+
+def _show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    actions = ("created", "updated", "deleted", "unchanged")
     table = Table("", *actions)
     for kind, count in counts.items():
-        table.add_row(kind, *(str(count[action]) for action in actions))
+        table.add_row(Text(kind), *(str(count[action]) for action in actions))
     Console().print(table)
 
 
-def _show_changes(found: Plan) -> None:
+def _show_plan(found: Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    schema = Table("", "rows", "properties", "types")
+    for shape in found.schema:
+        types = ", ".join(f"{name} {count}" for name, count in list(shape.types.items())[:6])
+        more = len(shape.types) - 6 + shape.more
+        properties = ", ".join(f"{name} {kind}" for name, kind in shape.properties.items())
+        schema.add_row(
+            shape.kind, str(shape.rows), Text(properties), Text(types + (f" … {more} more" if more > 0 else ""))
+        )
+    Console().print(schema)
+    _show_counts(found.counts)
+    if found.rejected:
+        typer.echo(f"{found.rejected} rows are wrong and would be left out")
     if found.empty:
         typer.echo("nothing to do: the graph holds all of it")
         return
-    for change in found.changes:
-        if change.action != "unchanged":
-            typer.echo(f"{change.action} {change.kind} {change.key}")
-    typer.echo(f"\nabout {max(1, round(found.seconds))} s, in one transaction:")
-    for statement in found.cypher:
-        typer.echo(f"\n{statement};")
-
-
-@contextmanager
-def _opened(home: str | None, bars: _Bars) -> Iterator[tuple[Store, Home]]:
-    from cortigraph.graph.home import Home
-    from cortigraph.graph.store import open_store
-
-    place = Home.resolve(home)
-    bars("opening the store", 0, 0)
-    with open_store(
-        place if home else None, progress=lambda done, whole, text: bars("fetching the server", done, whole)
-    ) as store:
-        bars("opening the store", 1, 1)
-        yield store, place
-
-
-@contextmanager
-def _bars() -> Iterator[_Bars]:
-    bars = _Bars()
-    try:
-        yield bars
-    finally:
-        bars.stop()
-
-
-class _Bars:
-    """Progress on the error stream, shown only once things take longer than two seconds."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[str, TaskID] = {}
-        self._progress = _progress()
-        self._timer = threading.Timer(QUIET_SECONDS, self._progress.start)
-        self._timer.daemon = True
-        if self._progress.console.is_terminal:
-            self._timer.start()
-
-    def __call__(self, what: str, done: int, whole: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=None)
-        # Nothing done yet: a bar that moves to and fro, because some things can't say how far they are.
-        self._progress.update(self._tasks[what], completed=done, total=whole if done else None)
-
-    def stop(self) -> None:
-        """Takes the bars away."""
-        self._timer.cancel()
-        self._progress.stop()
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    for action, keys in found.keys.items():
+        for key in keys:
+            typer.echo(f"{action} {key}")
+    way = "through Neo4j's import tool, instead of" if found.imported else "by"
+    typer.echo(f"\nabout {max(1, round(found.seconds))} s, {way}:")
+    for text in found.cypher:
+        typer.echo(f"\n{text};")

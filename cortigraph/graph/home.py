@@ -2,6 +2,7 @@
 
     <home>/database   the embedded Neo4j, its password and its log
     <home>/weights    content-addressed safetensors
+    <home>/batches    what each ingestion brought, so that it can be resumed and reverted
     <home>/cache      decoded data sets; may be deleted at any time
     <home>/work       training jobs under way
 
@@ -61,6 +62,11 @@ class Home:
     def weights(self) -> Path:
         """Content-addressed weights."""
         return private_folder(self.root / "weights")
+
+    @property
+    def batches(self) -> Path:
+        """What each ingestion brought."""
+        return private_folder(self.root / "batches")
 
     @property
     def cache(self) -> Path:

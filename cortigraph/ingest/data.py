@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
 from cortigraph.ingest.checks import data_problem
 from cortigraph.ingest.items import DatasetItem
 from cortigraph.ingest.job import Job, Place
-from cortigraph.ingest.statements import DATASETS
 from cortigraph.train.data.table import list_samples
 
 if TYPE_CHECKING:
@@ -18,35 +16,20 @@ if TYPE_CHECKING:
     from cortigraph.graph.store import Store
     from cortigraph.train.data.dataset import Dataset
     from cortigraph.train.data.files import Progress
+    from cortigraph.train.data.record import Described
 
-__all__ = ["Known", "changed", "decode", "known", "seconds_to_decode"]
+__all__ = ["decode", "describe", "known", "seconds_to_decode"]
 
 # Samples a second, measured on two cores, rounded: PNGs of 64 × 64, clips of one second, texts of ten words.
 _RATES = {"image": 1000.0, "audio": 300.0, "text": 4000.0}
 
 
-@dataclass(frozen=True)
-class Known:
-    """What the graph remembers about a data set; None where it has lost it."""
-
-    key: str
-    name: str | None
-    description: str | None
-    spec: str | None
-    base: str | None
-    fingerprint: str | None
+_KNOWN = "MATCH (d:Dataset) WHERE d.key IN $keys AND d.spec IS NOT NULL RETURN d.key AS key"
 
 
-def known(store: Store, job: Job) -> dict[str, Known]:
-    """Those data sets of a job that the graph has, by key."""
-    rows = store.read(DATASETS, keys=[item.key for item in job.datasets])
-    return {row["key"]: Known(**row) for row in rows}
-
-
-def changed(job: Job, item: DatasetItem, before: Known) -> bool:
-    """Whether what the job says differs from what the graph remembers; the samples themselves are not looked at."""
-    told = (item.name or item.key, item.description, item.spec().model_dump_json(exclude_defaults=True))
-    return (*told, str(job.origin.base)) != (before.name, before.description, before.spec, before.base)
+def known(store: Store, job: Job) -> set[str]:
+    """The keys of a job's data sets that the graph has."""
+    return {row["key"] for row in store.read(_KNOWN, keys=[item.key for item in job.datasets])}
 
 
 def decode(job: Job, items: Sequence[DatasetItem], home: Home, progress: Progress | None = None) -> dict[str, Dataset]:
@@ -75,6 +58,23 @@ def decode(job: Job, items: Sequence[DatasetItem], home: Home, progress: Progres
     if problems:
         raise InputError(problems)
     return decoded
+
+
+def describe(job: Job, items: Sequence[DatasetItem], home: Home, progress: Progress | None = None) -> list[Described]:
+    """Data sets as the graph is to hold them.
+
+    Raises:
+        InputError: Everything that is wrong with their samples, by line.
+    """
+    if not items:
+        return []
+    from cortigraph.train.data.record import rows
+
+    decoded = decode(job, items, home, progress)
+    return [
+        rows(item.key, decoded[item.key], item.spec(), job.origin.base, name=item.name, description=item.description)
+        for item in items
+    ]
 
 
 def seconds_to_decode(job: Job, item: DatasetItem) -> float:

@@ -8,6 +8,10 @@ datasets:
   - key: birds
     folder: birds            # one sub-folder a class, relative to this file
     inputs: {audio: {modality: audio}}
+sources:
+  species: {path: species.csv}
+nodes:
+  - {source: species, key: id, labels: [Species], properties: {name: name}, embed: [name]}
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.ingest.items import AreaItem, DatasetItem, RegionItem
+from cortigraph.ingest.mapping import EdgeMapping, NodeMapping
+from cortigraph.ingest.results import ResultsItem
+from cortigraph.ingest.sources.spec import SourceSpec
 from cortigraph.regions.document import Document, read
 
 __all__ = ["Job", "Origin", "Place", "load_job"]
@@ -59,6 +66,10 @@ class Job(BaseModel):
         areas: Functional areas.
         regions: Regions, in any order.
         datasets: Data sets.
+        sources: Files (or, from Python, tables) that mappings read, by name.
+        nodes: Mappings of rows to nodes.
+        relationships: Mappings of rows to relationships.
+        results: Tables of how models did on data sets.
 
     Example:
         >>> job = Job.parse({"job": "more", "regions": [{"like": "vision.recognition/001", "id": "mine"}]})
@@ -74,6 +85,10 @@ class Job(BaseModel):
     areas: tuple[AreaItem, ...] = ()
     regions: tuple[RegionItem, ...] = ()
     datasets: tuple[DatasetItem, ...] = ()
+    sources: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")], SourceSpec] = {}
+    nodes: tuple[NodeMapping, ...] = ()
+    relationships: tuple[EdgeMapping, ...] = ()
+    results: tuple[ResultsItem, ...] = ()
 
     _origin: Origin | None = PrivateAttr(default=None)
 
@@ -89,6 +104,20 @@ class Job(BaseModel):
             place: Such as `("regions", 0, "builder")`.
         """
         return _where(self.origin.document, place)
+
+    def mappings(self) -> tuple[list[NodeMapping], list[EdgeMapping]]:
+        """Every mapping, those that tables of results stand for included."""
+        nodes, edges = list(self.nodes), list(self.relationships)
+        for item in self.results:
+            brought, joined = item.mappings(self.job)
+            nodes += brought
+            edges += joined
+        return nodes, edges
+
+    def embedded(self, label: str) -> tuple[str, ...]:
+        """The properties of a label whose text is embedded, each once."""
+        names = [name for mapping in self.nodes if mapping.label == label for name in mapping.embed]
+        return tuple(dict.fromkeys(names))
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], base: str | Path = ".") -> Job:

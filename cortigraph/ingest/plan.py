@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.schema import Label
-from cortigraph.ingest import data
-from cortigraph.ingest.items import DatasetItem
-from cortigraph.ingest.job import Job
-from cortigraph.ingest.settle import Settled, settle
-from cortigraph.ingest.statements import statements
-from cortigraph.regions.region import Area, Region
+from cortigraph.ingest import data, ledger
+from cortigraph.ingest.changes import Change, statement
+from cortigraph.ingest.declared import declare
+from cortigraph.ingest.elements import Kind, NodeKind, properties
+from cortigraph.ingest.first import loads_first
+from cortigraph.ingest.stage import stage
+from cortigraph.ingest.work import Options, Work
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
-    from cortigraph.train.data.files import Progress
+    from cortigraph.ingest.job import Job
+    from cortigraph.ingest.sources.base import Progress
 
-__all__ = ["KINDS", "Action", "Change", "Plan", "plan"]
+__all__ = ["Plan", "Shape", "plan"]
 
-Action = Literal["created", "updated", "unchanged"]
-KINDS = (str(Label.AREA), str(Label.REGION), str(Label.DATASET))
 
-# Measured on two cores: a small region is built, profiled and embedded; the text encoder is loaded once per process.
-_REGION_SECONDS = 0.5
-_ENCODER_SECONDS = 2.0
-_WRITE_SECONDS = 0.5
-
-_Keyed = TypeVar("_Keyed", Area, Region)
+# Measured on two cores, rounded down: elements and texts a second, and the seconds that one region takes.
+_CREATED, _UPDATED, _LOADED, _TEXTS = 20_000.0, 10_000.0, 150_000.0, 150.0
+_REGION_SECONDS, _ENCODER_SECONDS, _WRITE_SECONDS = 0.5, 2.0, 0.5
+_KEYS_SHOWN, _TYPES_SHOWN = 20, 20
+_DECLARED = (Label.AREA, Label.REGION, Label.DATASET)
 
 
 @dataclass(frozen=True)
-class Change:
-    """What becomes of one item.
+class Shape:
+    """What a job says about one kind of element.
 
     Args:
-        kind: `Area`, `Region` or `Dataset`.
-        key: Of its node.
-        action: What a run does with it.
+        kind: A label, or the labels of the two ends.
+        rows: How many there are.
+        properties: Name → type.
+        types: For relationships, type → how many, the most frequent first.
+        more: How many further types there are.
     """
 
     kind: str
-    key: str
-    action: Action
+    rows: int
+    properties: Mapping[str, str]
+    types: Mapping[str, int] = field(default_factory=dict)
+    more: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,62 +60,58 @@ class Plan:
     Args:
         job: Its name.
         source: Its file, or its name where it comes with the package.
-        changes: Every item of the job.
-        seconds: About how long a run takes, at most: data that was decoded before is not decoded again.
+        counts: Kind → created, updated, deleted, unchanged → how many.
+        schema: What it says, kind by kind.
+        keys: Action → some of the areas, regions and data sets that it would be done to.
+        texts: How many texts would be embedded.
+        seconds: About how long a run takes.
         cypher: The statements that change the graph; none when nothing changes.
-        areas: Those to write.
-        regions: Those to write, each after the one that it derives from.
-        datasets: Those to write.
-        settled: All that the job declares.
+        imported: Whether it goes through Neo4j's import tool, and not through these statements.
+        rejected: How many rows are wrong.
     """
 
     job: str
     source: str
-    changes: tuple[Change, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    schema: tuple[Shape, ...]
+    keys: Mapping[str, tuple[str, ...]]
+    texts: int
     seconds: float
     cypher: tuple[str, ...]
-    areas: tuple[Area, ...] = field(repr=False)
-    regions: tuple[Region, ...] = field(repr=False)
-    datasets: tuple[DatasetItem, ...] = field(repr=False)
-    settled: Settled = field(repr=False)
+    imported: bool = False
+    rejected: int = 0
 
     @property
     def empty(self) -> bool:
         """Whether the graph holds all of it already."""
-        return all(change.action == "unchanged" for change in self.changes)
-
-    def keys(self, kind: str, *actions: Action) -> list[str]:
-        """The keys of a kind that are created, updated or unchanged, as asked."""
-        return [change.key for change in self.changes if change.kind == kind and change.action in actions]
-
-    def counts(self) -> dict[str, dict[Action, int]]:
-        """Kind → action → how many."""
-        actions: tuple[Action, ...] = ("created", "updated", "unchanged")
-        return {kind: {action: len(self.keys(kind, action)) for action in actions} for kind in KINDS}
+        return not self.cypher
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `--json`."""
-        return {
-            "job": self.job,
-            "source": self.source,
-            "counts": self.counts(),
-            "changes": [vars(change) for change in self.changes],
-            "seconds": round(self.seconds, 1),
-            "cypher": list(self.cypher),
-        }
+        return {**asdict(self), "seconds": round(self.seconds, 1), "empty": self.empty}
 
 
-def plan(store: Store, home: Home, job: Job, progress: Progress | None = None) -> Plan:
-    """Compares a job with the graph; nothing is written.
+def plan(
+    store: Store,
+    home: Home,
+    job: Job,
+    options: Options | None = None,
+    *,
+    tables: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Reads a job's sources and compares them with the graph; nothing is written.
 
     A data set that the graph knows is decoded if its files have changed since, because only that shows whether the
     samples have; a new one is only listed.
 
     Args:
         store: Only read.
-        home: Where decoded data and weights lie.
+        home: Where archives, decoded data and weights lie.
         job: As loaded.
-        progress: Told how far decoding is.
+        options: How it would be run.
+        tables: Sources from Python, by name.
+        progress: Told how far it is.
 
     Returns:
         What a run would do.
@@ -117,58 +119,60 @@ def plan(store: Store, home: Home, job: Job, progress: Progress | None = None) -
     Raises:
         InputError: Everything that would stop a run, as far as it shows without decoding new data; by line.
     """
-    settled = settle(store, home, job)
-    areas = list(_compared(str(Label.AREA), settled.areas, settled.known_areas))
-    regions = list(_compared(str(Label.REGION), settled.regions, settled.known_regions))
-    datasets = list(_compared_data(store, home, job, progress))
-    due = {change.key for change in _due(datasets)}
-    written = tuple(settled.regions[change.key] for change in _due(regions))
-    items = tuple(item for item in job.datasets if item.key in due)
+    quiet = progress or (lambda what, done, whole: None)
+    work = Work(store, home, job, options or Options(), tables, quiet)
+    staged = stage(store, job, work.sources, work.rejects, quiet)
+    declare(store, home, job, staged, quiet, dry=True)
+    found = work.found(staged, ledger.records(store))
+    changes = found.difference.changes
+    imported = work.options.first_load and loads_first(store, changes)
     return Plan(
         job=job.job,
         source=job.origin.key,
-        changes=(*areas, *regions, *datasets),
-        seconds=_seconds(job, written, items, bool(_due(areas))),
-        cypher=statements(
-            areas=len(_due(areas)),
-            regions=len(written),
-            derived=sum(region.derived_from is not None for region in written),
-            datasets=len(items),
-        ),
-        areas=tuple(settled.areas[change.key] for change in _due(areas)),
-        regions=written,
-        datasets=items,
-        settled=settled,
+        counts=found.difference.told(),
+        schema=tuple(_shape(kind, table) for kind, table in staged.elements),
+        keys=_keys(changes),
+        texts=_texts(changes),
+        seconds=_seconds(job, changes, imported),
+        cypher=tuple(dict.fromkeys(statement(change) for change in changes)),
+        imported=imported,
+        rejected=len(work.rejects),
     )
 
 
-def _compared(kind: str, told: Mapping[str, _Keyed], known: Mapping[str, _Keyed]) -> Iterable[Change]:
-    for key, each in told.items():
-        action: Action = "created" if key not in known else "unchanged" if known[key] == each else "updated"
-        yield Change(kind, key, action)
+def _shape(kind: Kind, table: pa.Table) -> Shape:
+    types = {name: str(table.schema.field(name).type) for name in properties(table)}
+    if isinstance(kind, NodeKind):
+        return Shape(str(kind), len(table), types)
+    counts = Counter({each["values"]: each["counts"] for each in table[":type"].value_counts().to_pylist()})
+    shown = dict(counts.most_common(_TYPES_SHOWN))
+    return Shape(str(kind), len(table), types, shown, len(counts) - len(shown))
 
 
-def _compared_data(store: Store, home: Home, job: Job, progress: Progress | None) -> Iterable[Change]:
-    known = data.known(store, job)
-    same = [item for item in job.datasets if item.key in known and not data.changed(job, item, known[item.key])]
-    decoded = data.decode(job, same, home, progress)
-    for item in job.datasets:
-        if item.key not in known:
-            action: Action = "created"
-        elif item.key in decoded and decoded[item.key].fingerprint == known[item.key].fingerprint:
-            action = "unchanged"
-        else:
-            action = "updated"
-        yield Change(str(Label.DATASET), item.key, action)
+def _keys(changes: list[Change]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for change in changes:
+        if isinstance(change.kind, NodeKind) and change.kind.label in _DECLARED:
+            told = [f"{change.kind} {key}" for key in change.table[":key"].slice(0, _KEYS_SHOWN).to_pylist()]
+            name = f"{change.action}d"
+            found[name] = (*found.get(name, ()), *told)[:_KEYS_SHOWN]
+    return found
 
 
-def _due(changes: Iterable[Change]) -> list[Change]:
-    return [change for change in changes if change.action != "unchanged"]
+def _texts(changes: list[Change]) -> int:
+    texts = [change.table[":text"] for change in changes if ":text" in change.table.column_names]
+    return sum(len(column) - column.null_count for column in texts)
 
 
-def _seconds(job: Job, regions: Sequence[Region], items: Sequence[DatasetItem], areas: bool) -> float:
-    if not (regions or items or areas):
+def _seconds(job: Job, changes: list[Change], imported: bool) -> float:
+    if not changes:
         return 0.0
-    encoder = _ENCODER_SECONDS if regions or items else 0.0
-    decoding = sum(data.seconds_to_decode(job, item) for item in items)
-    return _WRITE_SECONDS + encoder + _REGION_SECONDS * len(regions) + decoding
+    elements = {action: sum(len(c.table) for c in changes if c.action == action) for action in ("create", "update")}
+    texts = _texts(changes)
+    written = elements["create"] / (_LOADED if imported else _CREATED) + elements["update"] / _UPDATED
+    declares = bool(job.regions or job.built_in)
+    regions = sum(len(c.table) for c in changes if c.kind == NodeKind(Label.REGION)) if declares else 0
+    known = {key for c in changes if c.kind == NodeKind(Label.DATASET) for key in c.table[":key"].to_pylist()}
+    decoding = sum(data.seconds_to_decode(job, item) for item in job.datasets if item.key in known)
+    encoder = _ENCODER_SECONDS if texts or regions or decoding else 0.0
+    return _WRITE_SECONDS + written + texts / _TEXTS + encoder + _REGION_SECONDS * regions + decoding

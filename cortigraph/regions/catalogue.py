@@ -26,20 +26,24 @@ if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction
     from cortigraph.regions.weights import WeightStore
 
-__all__ = ["UNWIRE", "areas", "built_in", "declare", "region", "regions"]
+__all__ = ["area_row", "areas", "built_in", "declare", "region", "region_rows", "regions", "wires"]
 
 # Part of every fingerprint: counting it up has all regions measured again.
 _MEASURES = 1
 
-_AREAS = "MATCH (a:Area) RETURN a {.*} AS node ORDER BY a.key"
+# An area or a region that is known by its results alone was never declared: nothing can be built of it.
+_AREAS = "MATCH (a:Area) WHERE a.accepts IS NOT NULL RETURN a {.*} AS node ORDER BY a.key"
 _REGIONS = """
-MATCH (:Area)-[:HAS_REGION]->(r:Region) WHERE $area IS NULL OR r.area = $area
+MATCH (:Area)-[:HAS_REGION]->(r:Region) WHERE r.builder IS NOT NULL AND ($area IS NULL OR r.area = $area)
 RETURN r {.*, embedding: null} AS node ORDER BY r.key"""
-_REGION = "MATCH (r:Region {key: $key}) RETURN r {.*, embedding: null} AS node"
-_KEYS = "MATCH (r:Region) RETURN r.key AS key"
+_REGION = "MATCH (r:Region {key: $key}) WHERE r.builder IS NOT NULL RETURN r {.*, embedding: null} AS node"
+_KEYS = "MATCH (r:Region) WHERE r.builder IS NOT NULL RETURN r.key AS key"
 _FINGERPRINTS = "MATCH (r:Region) WHERE r.key IN $keys RETURN r.key AS key, r.fingerprint AS fingerprint"
+_MEASURED = """
+MATCH (r:Region) WHERE r.key IN $keys
+RETURN r.key AS key, r {.parameters, .flops, .latency_ms, .batch_latency_ms, .embedding, .text_embedding} AS measured"""
 # A region whose ports changed is wired anew: relationships that are merged would only add up.
-UNWIRE = "MATCH (r:Region)-[e:ACCEPTS|EMITS|DERIVED_FROM]->() WHERE r.key IN $keys DELETE e"
+_UNWIRE = "MATCH (r:Region)-[e:ACCEPTS|EMITS|DERIVED_FROM]->() WHERE r.key IN $keys DELETE e"
 
 
 def declare(
@@ -81,6 +85,42 @@ def declare(
     region_rows = [_region_row(region, weights, batch) for region in fresh]
     target.execute(lambda transaction: _write(transaction, area_rows, fresh, region_rows))
     return [region.key for region in fresh]
+
+
+def area_row(area: Area) -> dict[str, Any]:
+    """An area as the properties of its node."""
+    return _area_row(area, None)
+
+
+def region_rows(
+    target: Store | Transaction, told: Sequence[Region], weights: WeightStore | None = None, *, measure: bool = True
+) -> list[dict[str, Any]]:
+    """Regions as the properties of their nodes; only those that are new or have changed are built and measured.
+
+    Args:
+        target: The store, or an open transaction; only read.
+        told: The regions.
+        weights: Where the weights of regions lie that have any.
+        measure: Whether to measure at all; without it, what would be measured is left out.
+    """
+    known = _fingerprints(target, told)
+    same = [region.key for region in told if known.get(region.key) == _fingerprint(region)]
+    kept = {row["key"]: row["measured"] for row in target.read(_MEASURED, keys=same)}
+    rows = []
+    for region in told:
+        measured = kept.get(region.key)
+        if measured is None or None in measured.values():
+            measured = _measured(region, weights) if measure else {}
+        rows.append({**_declared(region), **measured})
+    return rows
+
+
+def wires(region: Region) -> list[tuple[RelType, str, str, str | None]]:
+    """The relationships of a region: type, start, end and, for a port, its name."""
+    ports = [(RelType.ACCEPTS, port) for port in region.accepts] + [(RelType.EMITS, port) for port in region.emits]
+    found: list[tuple[RelType, str, str, str | None]] = [(RelType.HAS_REGION, region.area, region.key, None)]
+    found += [(kind, region.key, port.modality, port.name) for kind, port in ports]
+    return found + ([(RelType.DERIVED_FROM, region.key, region.derived_from, None)] if region.derived_from else [])
 
 
 def areas(store: Store | Transaction) -> list[Area]:
@@ -177,7 +217,7 @@ def _write(
     merge_nodes(transaction, Label.REGION, region_rows)
     ports = [port for region in fresh for port in (*region.accepts, *region.emits)]
     merge_nodes(transaction, Label.MODALITY, [{"key": m, "name": m} for m in sorted({p.modality for p in ports})])
-    transaction.write(UNWIRE, keys=[region.key for region in fresh])
+    transaction.write(_UNWIRE, keys=[region.key for region in fresh])
     holds = [{"start": region.area, "end": region.key} for region in fresh]
     merge_edges(transaction, RelType.HAS_REGION, Label.AREA, Label.REGION, holds)
     accepts = [row for region in fresh for row in _wires(region.key, region.accepts)]
@@ -205,10 +245,11 @@ def _area_row(area: Area, batch: str | None) -> dict[str, Any]:
 
 
 def _region_row(region: Region, weights: WeightStore | None, batch: str | None) -> dict[str, Any]:
-    from cortigraph.regions.embedding import embed_region, seeded
-    from cortigraph.regions.profile import profile
+    told = {} if batch is None else {"batch": batch}
+    return {**_declared(region), **_measured(region, weights), **told}
 
-    module = seeded(region, weights)
+
+def _declared(region: Region) -> dict[str, Any]:
     return {
         **region.model_dump(mode="json", exclude={"arguments", "accepts", "emits", "shapes"}),
         "key": region.key,
@@ -216,10 +257,21 @@ def _region_row(region: Region, weights: WeightStore | None, batch: str | None) 
         "accepts": _port_text(region.accepts),
         "emits": _port_text(region.emits),
         "shapes": json.dumps(region.shapes),
-        **profile(module, region.typical()).model_dump(),
-        "embedding": embed_region(region, module=module).tolist(),
         "fingerprint": _fingerprint(region),
-        **({} if batch is None else {"batch": batch}),
+    }
+
+
+def _measured(region: Region, weights: WeightStore | None) -> dict[str, Any]:
+    from cortigraph.regions.embedding import VIEWS, embed_region, seeded
+    from cortigraph.regions.profile import profile
+
+    module = seeded(region, weights)
+    embedding = embed_region(region, module=module)
+    text = embedding[VIEWS["text"]]
+    return {
+        **profile(module, region.typical()).model_dump(),
+        "embedding": embedding.tolist(),
+        "text_embedding": (text / max(float((text @ text) ** 0.5), 1e-12)).tolist(),
     }
 
 

@@ -1,0 +1,159 @@
+"""Cells: how a job says where a value comes from, and the value of every row of a block at once.
+
+name                                the column `name`
+"{model}@{size}"                    a text made of columns; null where one of them is
+{value: cifar10}                    the same for every row
+{file: true}                        the name of the file that the row is from, up to its first dot
+{column: model, before: "."}        a part of a text; also `after`
+{column: top1, scale: 0.01}         a number, multiplied
+{column: kind, map: {a: Alpha}}     another text for some texts
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cortigraph.ingest.sources.base import Block
+
+__all__ = ["Cell", "CellField", "texts"]
+
+_HOLE = re.compile(r"\{([^{}]+)\}")
+
+
+class Cell(BaseModel):
+    """Where a value comes from.
+
+    Args:
+        column: Of the source.
+        template: Text with columns in braces.
+        value: The same for every row.
+        file: The name of the row's file, up to its first dot.
+        before: Only what stands before the first such text.
+        after: Only what stands after the first such text.
+        scale: What a number is multiplied by.
+        map: Text → what it becomes; others stay.
+
+    Example:
+        >>> Cell.parse("{a}/{b}").columns()
+        ['a', 'b']
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str | None = None
+    template: str | None = None
+    value: JsonValue = None
+    file: bool = False
+    before: str | None = None
+    after: str | None = None
+    scale: float | None = None
+    map: dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Cell:
+        origins = [self.column is not None, self.template is not None, self.value is not None, self.file]
+        if sum(origins) != 1:
+            raise ValueError("give one of column, template, value or file: true")
+        return self
+
+    @classmethod
+    def parse(cls, told: Any) -> Any:
+        """A column's name or a template as a cell; anything else is left to be checked."""
+        if isinstance(told, str):
+            return cls(template=told) if _HOLE.search(told) else cls(column=told)
+        return told
+
+    def columns(self) -> list[str]:
+        """The columns that it reads."""
+        if self.template is not None:
+            return _HOLE.findall(self.template)
+        return [] if self.column is None else [self.column]
+
+    def __str__(self) -> str:
+        return self.column or self.template or ("the file's name" if self.file else repr(self.value))
+
+    def of(self, block: Block) -> pa.Array:
+        """Its value for every row of a block.
+
+        Args:
+            block: Has the columns that it reads.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        rows = block.table.num_rows
+        if self.file:
+            return _constant(PurePath(block.file).name.split(".")[0], rows)
+        if self.value is not None:
+            return _constant(self.value, rows)
+        if self.template is not None:
+            return self._shaped(_filled(self.template, block))
+        found = self._shaped(block.table.column(self.column))
+        if self.scale is not None:
+            found = pc.multiply(pc.cast(found, pa.float64()), self.scale)
+        return found
+
+    def _shaped(self, found: pa.Array) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self.before is None and self.after is None and self.map is None:
+            return found
+        found = texts(found)
+        if self.before is not None:
+            found = pc.list_element(pc.split_pattern(found, self.before, max_splits=1), 0)
+        if self.after is not None:
+            parts = pc.split_pattern(found, self.after, max_splits=1)
+            split = pc.greater(pc.list_value_length(parts), 1)
+            found = pc.if_else(split, pc.replace_substring_regex(found, _upto(self.after), ""), found)
+        if self.map is not None:
+            at = pc.index_in(found, pa.array(list(self.map), pa.string()))
+            found = pc.if_else(pc.is_valid(at), pa.array(list(self.map.values()), pa.string()).take(at), found)
+        return found
+
+
+CellField = Annotated[Cell, BeforeValidator(Cell.parse)]
+
+
+def texts(column: pa.Array) -> pa.Array:
+    """A column as text: what keys and types are made of. A number that is whole has no decimal point."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string(column.type):
+        return column
+    if pa.types.is_floating(column.type) and bool(pc.all(pc.equal(column, pc.round(column))).as_py()):
+        column = pc.cast(column, pa.int64(), safe=False)
+    return pc.cast(column, pa.string())
+
+
+def _constant(value: Any, rows: int) -> pa.Array:
+    import pyarrow as pa
+
+    one = pa.scalar(value)
+    return pa.array([value] * rows, one.type) if pa.types.is_list(one.type) else pa.repeat(one, rows)
+
+
+def _filled(template: str, block: Block) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts: list[Any] = []
+    at = 0
+    for hole in _HOLE.finditer(template):
+        parts += [pa.scalar(template[at : hole.start()], pa.string()), texts(block.table.column(hole[1]))]
+        at = hole.end()
+    parts.append(pa.scalar(template[at:], pa.string()))
+    return pc.binary_join_element_wise(*parts, pa.scalar("", pa.string()))
+
+
+def _upto(text: str) -> str:
+    """An expression for everything up to and with a text, in the syntax of RE2."""
+    return "(?s)^.*?" + re.escape(text)

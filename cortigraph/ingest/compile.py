@@ -1,0 +1,244 @@
+"""Compiling: the blocks of a job's sources become elements, checked row by row in one sweep over columns.
+
+What is wrong with a row (no key, a type that is not allowed) is a reject; the rest of the block goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortigraph.ingest.cells import Cell, texts
+from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
+from cortigraph.ingest.mapping import EdgeMapping, End, NodeMapping
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from cortigraph.ingest.rejects import Rejects
+    from cortigraph.ingest.sources.base import Block, Source
+
+__all__ = ["ORIGIN", "Compiled", "Compiler"]
+
+# Where a row is from, until all rows are known to be right: number of the source, of the file, and the record in it.
+ORIGIN = (":source", ":file", ":record")
+# Neo4j's indexes take keys of up to about 8 kB; relationship types and labels are names, and short.
+LONGEST_KEY = 7_000
+LONGEST_NAME = 1_000
+
+
+@dataclass
+class Compiled:
+    """What the sources say, not yet folded: an element may be there several times.
+
+    Args:
+        elements: Rows with their origin.
+        created: Label → keys of nodes that relationships make by naming them.
+        existing: Rows that only say more about nodes that are there.
+        files: What the numbers in `:file` stand for: source and file.
+    """
+
+    elements: Elements = field(default_factory=Elements)
+    created: dict[NodeKind, list[pa.Array]] = field(default_factory=dict)
+    existing: Elements = field(default_factory=Elements)
+    files: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Compiler:
+    """Turns blocks into elements.
+
+    Args:
+        nodes: The job's mappings to nodes.
+        edges: The job's mappings to relationships.
+        sources: By name.
+        rejects: Takes what is wrong.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[NodeMapping],
+        edges: Sequence[EdgeMapping],
+        sources: Mapping[str, Source],
+        rejects: Rejects,
+    ) -> None:
+        self._nodes = _by_source(nodes)
+        self._edges = _by_source(edges)
+        self._sources = sources
+        self._rejects = rejects
+        self._compiled = Compiled()
+        self._pieces: dict[tuple[bool, NodeKind | EdgeKind], list[pa.Table]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def take(self, blocks: Iterable[Block]) -> None:
+        """Adds what blocks say.
+
+        Raises:
+            RejectedError: More rows are wrong than may be.
+        """
+        for block in blocks:
+            for node in self._nodes.get(block.source, ()):
+                self._node(node, block)
+            for edge in self._edges.get(block.source, ()):
+                self._edge(edge, block)
+
+    def finished(self) -> Compiled:
+        """All of it."""
+        from cortigraph.ingest.elements import unified
+
+        for (existing, kind), pieces in self._pieces.items():
+            elements = self._compiled.existing if existing else self._compiled.elements
+            elements.tables[kind] = unified(pieces, str(kind))
+        self._pieces.clear()
+        return self._compiled
+
+    def _node(self, mapping: NodeMapping, block: Block) -> None:
+        key = self._key(mapping.key, block, mapping.area)
+        keep = _wanted(mapping, block)
+        keep &= self._usable(mapping.key, key, block, keep)
+        columns = {":key": key, **self._properties(mapping.properties, block)}
+        if mapping.labels:
+            columns[":labels"] = self._labels(mapping, block)
+        self._keep(NodeKind(mapping.label), columns, block, keep, existing=mapping.existing)
+
+    def _edge(self, mapping: EdgeMapping, block: Block) -> None:
+        import pyarrow as pa
+
+        rows = block.table.num_rows
+        keep = _wanted(mapping, block)
+        kind = texts(mapping.type.of(block)) if isinstance(mapping.type, Cell) else pa.repeat(mapping.type, rows)
+        if isinstance(mapping.type, Cell):
+            keep &= self._allowed(mapping, mapping.type, kind, block, keep)
+        start, end = (self._end(each, block) for each in (mapping.start, mapping.end))
+        keep &= self._usable(mapping.start.key, start, block, keep)
+        keep &= self._usable(mapping.end.key, end, block, keep)
+        key = pa.nulls(rows, pa.string())
+        if mapping.key is not None:
+            key = texts(mapping.key.of(block))
+            keep &= self._usable(mapping.key, key, block, keep)
+        columns = {":type": kind.cast(pa.string()), ":start": start, ":end": end, ":key": key}
+        columns |= self._properties(mapping.properties, block)
+        self._keep(EdgeKind(mapping.start.label, mapping.end.label), columns, block, keep)
+        if mapping.create:
+            mask = pa.array(keep)
+            for each, keys in ((mapping.start, start), (mapping.end, end)):
+                self._compiled.created.setdefault(NodeKind(each.label), []).append(keys.filter(mask).unique())
+
+    def _keep(
+        self,
+        kind: NodeKind | EdgeKind,
+        columns: dict[str, pa.Array],
+        block: Block,
+        keep: NDArray[np.bool_],
+        *,
+        existing: bool = False,
+    ) -> None:
+        import pyarrow as pa
+
+        rows = block.table.num_rows
+        source = list(self._sources).index(block.source)
+        file = self._numbers.setdefault((block.source, block.file), len(self._numbers))
+        if file == len(self._compiled.files):
+            self._compiled.files.append((block.source, block.file))
+        columns |= {
+            ":source": pa.repeat(pa.scalar(source, pa.int16()), rows),
+            ":file": pa.repeat(pa.scalar(file, pa.int32()), rows),
+            ":record": pa.array(block.records, pa.int64()),
+        }
+        table = pa.table(columns)
+        kept = table if keep.all() else table.filter(pa.array(keep))
+        if len(kept):
+            self._pieces.setdefault((existing, kind), []).append(kept)
+
+    def _key(self, cell: Cell, block: Block, area: str | None) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        key = texts(cell.of(block))
+        if area is None:
+            return key
+        return pc.binary_join_element_wise(pa.scalar(area), key, pa.scalar("/"))
+
+    def _end(self, end: End, block: Block) -> pa.Array:
+        return self._key(end.key, block, end.area)
+
+    def _properties(self, cells: Mapping[str, Cell], block: Block) -> dict[str, pa.Array]:
+        return {name: cell.of(block) for name, cell in cells.items()}
+
+    def _labels(self, mapping: NodeMapping, block: Block) -> pa.Array:
+        import pyarrow as pa
+
+        if isinstance(mapping.labels, Cell):
+            given = mapping.labels.of(block)
+            if pa.types.is_list(given.type):
+                return given
+            offsets = np.concatenate([[0], np.cumsum(given.is_valid().to_numpy(zero_copy_only=False))])
+            return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), texts(given.drop_null()))
+        return pa.array([list(mapping.labels)] * block.table.num_rows, pa.list_(pa.string()))
+
+    def _usable(self, cell: Cell, key: pa.Array, block: Block, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which keys can be keys; the others are rejected."""
+        import pyarrow.compute as pc
+
+        size = pc.fill_null(pc.binary_length(key), 0).to_numpy(zero_copy_only=False)
+        fine: NDArray[np.bool_] = (size > 0) & (size <= LONGEST_KEY)
+        for row in np.flatnonzero(asked & ~fine):
+            reason = "is empty; a key must name something" if not size[row] else _too_long(int(size[row]))
+            self._reject(block, int(row), str(cell), key[int(row)].as_py(), reason)
+        return fine
+
+    def _allowed(
+        self, mapping: EdgeMapping, cell: Cell, kind: pa.Array, block: Block, asked: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        size = pc.fill_null(pc.utf8_length(kind), 0).to_numpy(zero_copy_only=False)
+        fine: NDArray[np.bool_] = (size > 0) & (size <= LONGEST_NAME)
+        for row in np.flatnonzero(asked & ~fine):
+            reason = f"is longer than {LONGEST_NAME} characters" if size[row] else "is no type: it is empty"
+            self._reject(block, int(row), str(cell), kind[int(row)].as_py(), reason)
+        if mapping.types is None:
+            return fine
+        known: NDArray[np.bool_] = pc.is_in(kind, pa.array(mapping.types, pa.string())).to_numpy(zero_copy_only=False)
+        told = f"is no type of relationship that the job knows; it lists {_some(mapping.types)}"
+        for row in np.flatnonzero(asked & fine & ~known):
+            self._reject(block, int(row), str(cell), kind[int(row)].as_py(), told)
+        fine &= known
+        return fine
+
+    def _reject(self, block: Block, row: int, column: str, value: Any, reason: str) -> None:
+        self._rejects.add(self._sources[block.source], block.file, int(block.records[row]), column, value, reason)
+
+
+def _too_long(size: int) -> str:
+    return f"is a key of {size} bytes; the store's indexes take up to {LONGEST_KEY}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _by_source(mappings: Sequence[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for mapping in mappings:
+        found.setdefault(mapping.source, []).append(mapping)
+    return found
+
+
+def _wanted(mapping: NodeMapping | EdgeMapping, block: Block) -> NDArray[np.bool_]:
+    """The rows that a mapping is about."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keep: NDArray[np.bool_] = np.ones(block.table.num_rows, dtype=bool)
+    for column in mapping.having:
+        keep &= block.table.column(column).is_valid().to_numpy(zero_copy_only=False)
+    for column, wanted in mapping.where.items():
+        values = [wanted] if isinstance(wanted, str) else list(wanted)
+        found = pc.is_in(texts(block.table.column(column)), pa.array(values, pa.string()))
+        keep &= found.to_numpy(zero_copy_only=False)
+    return keep

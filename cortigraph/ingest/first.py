@@ -1,0 +1,136 @@
+"""First load: a large source into an empty store, through Neo4j's own import tool.
+
+The graph is the same as if it had been written part by part; the batch comes in with its elements, done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cortigraph.graph.schema import Label, RelType
+from cortigraph.ingest.changes import Change
+from cortigraph.ingest.elements import NodeKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cortigraph.graph.bulk import Edges, Nodes
+    from cortigraph.graph.store import Store
+    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.ingest.work import Batch
+
+__all__ = ["first_load", "loads_first"]
+
+
+# Below this the tool's own start takes longer than writing part by part.
+LEAST_ELEMENTS = 500_000
+
+
+def loads_first(store: Store, changes: Sequence[Change]) -> bool:
+    """Whether changes can go, and are worth to go, through the import tool.
+
+    Args:
+        store: Only read.
+        changes: Everything that is to be written.
+    """
+    from cortigraph.graph import bulk
+
+    if store.home is None or sum(len(change.table) for change in changes) < LEAST_ELEMENTS:
+        return False
+    if any(change.action != "create" for change in changes) or not bulk.is_empty(store):
+        return False
+    nodes, edges = _parts(changes)
+    return bulk.suits(nodes, edges) is None
+
+
+def first_load(
+    store: Store, batch: Batch, number: int, changes: Sequence[Change], totals: dict[str, int], progress: Progress
+) -> dict[str, int]:
+    """Loads changes, with their batch.
+
+    Args:
+        store: Embedded and empty.
+        batch: Whose they are.
+        number: Its number.
+        changes: All of them creations.
+        totals: What the batch says of itself.
+        progress: Told how far it is.
+
+    Returns:
+        What the server says that it holds now.
+    """
+    import pyarrow as pa
+
+    from cortigraph.graph import bulk
+
+    nodes, edges = _parts(changes)
+    told = {**batch.node(number, "done"), **totals}
+    nodes += [
+        bulk.Nodes((Label.BATCH,), _row(told)),
+        bulk.Nodes((Label.SOURCE,), _row(batch.source())),
+    ]
+    origin = pa.table({"start": [told["key"]], "end": [batch.source()["key"]]})
+    edges.append(bulk.Edges(RelType.FROM, Label.BATCH, Label.SOURCE, origin))
+    loaded = bulk.first_load(store, nodes, edges, progress)
+    return {"nodes_created": loaded.nodes, "relationships_created": loaded.relationships}
+
+
+def _parts(changes: Sequence[Change]) -> tuple[list[Nodes], list[Edges]]:
+    from cortigraph.graph import bulk
+
+    nodes: list[Nodes] = []
+    edges: list[Edges] = []
+    for change in changes:
+        if isinstance(change.kind, NodeKind):
+            for labels, table in _by_labels(change.kind, change.table):
+                nodes.append(bulk.Nodes(labels, table))
+        else:
+            for kind, table in _by_type(change.table):
+                edges.append(bulk.Edges(kind, change.kind.start, change.kind.end, table))
+    return nodes, edges
+
+
+def _by_labels(kind: NodeKind, table: pa.Table) -> list[tuple[tuple[str, ...], pa.Table]]:
+    """The nodes, apart by their further labels."""
+    import pyarrow as pa
+
+    plain = _renamed(table, {":key": "key", ":batches": "batches"})
+    if ":labels" not in table.column_names:
+        return [((kind.label,), plain)]
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for row, labels in enumerate(table[":labels"].to_pylist()):
+        rows.setdefault(tuple(sorted(set(labels or []) - {kind.label})), []).append(row)
+    return [((kind.label, *labels), plain.take(pa.array(which))) for labels, which in rows.items()]
+
+
+def _by_type(table: pa.Table) -> list[tuple[str, pa.Table]]:
+    import pyarrow.compute as pc
+
+    names = {":start": "start", ":end": "end", ":batches": "batches"}
+    if table[":key"].null_count < len(table):
+        names[":key"] = "key"
+    plain = _renamed(table, names)
+    kinds = table[":type"]
+    distinct = kinds.unique().to_pylist()
+    if len(distinct) == 1:
+        return [(distinct[0], plain)]
+    order = pc.sort_indices(kinds)
+    plain, kinds = plain.take(order), kinds.take(order)
+    counts = {each["values"]: each["counts"] for each in pc.value_counts(kinds).to_pylist()}
+    found, start = [], 0
+    for kind in kinds.unique().to_pylist():
+        found.append((kind, plain.slice(start, counts[kind])))
+        start += counts[kind]
+    return found
+
+
+def _renamed(table: pa.Table, names: dict[str, str]) -> pa.Table:
+    kept = [name for name in table.column_names if name in names or not name.startswith(":")]
+    return table.select(kept).rename_columns([names.get(name, name) for name in kept])
+
+
+def _row(values: dict[str, Any]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({name: [value] for name, value in values.items()})

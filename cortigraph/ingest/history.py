@@ -1,0 +1,182 @@
+"""The history of batches: what each job asserts of given elements, from the archives of its batches.
+
+Of what one job's batches say of an element the latest counts; of what several jobs say of a property, the latest
+batch's. A batch that was run with `--prune` says everything that its job has to say: what came before it is void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortigraph.ingest.archive import Archive
+from cortigraph.ingest.elements import KEYS, Kind, identity
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from cortigraph.graph.home import Home
+
+__all__ = ["Folded", "History", "Record"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the graph says of a batch.
+
+    Args:
+        key: Names it and its archive.
+        number: What its elements carry.
+        job: Whose it is.
+        state: `applying`, `done`, `reverting` or `reverted`.
+        pruned: Whether it says everything that its job has to say.
+        chunks: How many parts it is written in.
+        done: How many of them are written.
+        told: What else there is to show.
+    """
+
+    key: str
+    number: int
+    job: str
+    state: str
+    pruned: bool = False
+    chunks: int = 0
+    done: int = 0
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Folded:
+    """What batches say of given elements, one entry a row.
+
+    Args:
+        batches: The batches that assert it; 0 if it was there before any.
+        values: Property → value, None where nobody gives one.
+        types: Property → its type.
+    """
+
+    batches: list[set[int]]
+    values: dict[str, list[Any]]
+    types: dict[str, pa.DataType]
+
+    @property
+    def asserted(self) -> NDArray[np.bool_]:
+        """Which rows somebody asserts."""
+        return np.array([bool(each) for each in self.batches], dtype=bool)
+
+    def has(self, name: str) -> NDArray[np.bool_]:
+        """Which rows are given a property."""
+        values = self.values.get(name)
+        rows = len(self.batches)
+        return np.zeros(rows, dtype=bool) if values is None else np.array([v is not None for v in values], dtype=bool)
+
+    def table(self, kind: Kind, ids: pa.Table) -> pa.Table:
+        """As a table, with the identity of the rows."""
+        import pyarrow as pa
+
+        found = ids.select(list(KEYS[type(kind)]))
+        for name, values in self.values.items():
+            found = found.append_column(name, pa.array(values, self.types[name]))
+        return found
+
+
+class History:
+    """The batches of a store whose archives lie in a home.
+
+    Args:
+        home: Keeps the archives.
+        records: All batches of the graph.
+    """
+
+    def __init__(self, home: Home, records: Sequence[Record]) -> None:
+        self._home = home
+        self._records = sorted(records, key=lambda record: -record.number)
+        self._archives: dict[str, Archive] = {}
+
+    @property
+    def records(self) -> list[Record]:
+        """The batches, the latest first."""
+        return self._records
+
+    def archive(self, key: str) -> Archive:
+        """The archive of a batch.
+
+        Raises:
+            StoreError: It is not here.
+        """
+        if key not in self._archives:
+            self._archives[key] = Archive.open(self._home, key)
+        return self._archives[key]
+
+    def columns(self, number: int, kind: Kind) -> dict[str, pa.DataType]:
+        """The columns in which a batch told of a kind of element; none if it is reverted."""
+        for record in self._records:
+            if record.number == number and record.state != "reverted":
+                return self.archive(record.key).columns(kind)
+        return {}
+
+    def fold(self, kind: Kind, ids: pa.Table, counts: Callable[[Record], bool], *, native: bool = True) -> Folded:
+        """What batches say of elements.
+
+        Args:
+            kind: Of the elements.
+            ids: Their identity columns.
+            counts: Which batches are asked.
+            native: Whether what was there before any batch counts, too.
+        """
+        rows = len(ids)
+        folded = Folded([set() for _ in range(rows)], {}, {})
+        asked = identity(kind, ids)
+        spoken: dict[str, NDArray[np.bool_]] = {}
+        for record in self._records:
+            if record.state == "reverted" or not counts(record):
+                continue
+            silent = ~spoken.setdefault(record.job, np.zeros(rows, dtype=bool))
+            table = self.archive(record.key).table(kind)
+            if table is not None and silent.any():
+                spoken[record.job] |= _join(folded, kind, asked, table, silent, record.number)
+            if record.pruned:
+                spoken[record.job][:] = True
+        for record in reversed(self._records) if native else ():
+            table = self._before(record, kind)
+            if table is not None:
+                _join(folded, kind, asked, table, np.ones(rows, dtype=bool), 0)
+        return folded
+
+    def _before(self, record: Record, kind: Kind) -> pa.Table | None:
+        from cortigraph.graph.errors import StoreError
+
+        try:
+            return self.archive(record.key).table(kind, "before")
+        except StoreError:
+            if record.state != "reverted":  # a batch that is gone needs no archive
+                raise
+            return None
+
+
+def _join(
+    folded: Folded, kind: Kind, asked: pa.Array, table: pa.Table, allowed: NDArray[np.bool_], number: int
+) -> NDArray[np.bool_]:
+    """Adds what one batch says, below what was said already. Returns the rows that it speaks of."""
+    import pyarrow.compute as pc
+
+    at = pc.fill_null(pc.index_in(asked, value_set=identity(kind, table)), -1).to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero((at >= 0) & allowed)
+    found = np.zeros(len(allowed), dtype=bool)
+    found[rows] = True
+    for row in rows:
+        folded.batches[row].add(number)
+    for name in table.column_names:
+        if name in KEYS[type(kind)]:
+            continue
+        values = table[name].to_pylist()
+        into = folded.values.setdefault(name, [None] * len(allowed))
+        folded.types.setdefault(name, table[name].type)
+        for row in rows:
+            if into[row] is None:
+                into[row] = values[at[row]]
+    return found

@@ -1,0 +1,166 @@
+"""Mappings: how a job turns the columns of a source into nodes and relationships.
+
+nodes:
+  - {source: names, key: id, properties: {name: name}, embed: [name]}
+relationships:
+  - {source: triples, type: {column: relation}, start: head, end: tail, create: true}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from cortigraph.graph.schema import Label
+from cortigraph.ingest.cells import Cell, CellField
+
+__all__ = ["LABELS", "EdgeMapping", "End", "NodeMapping", "Property"]
+
+# What mappings may bring; everything else in the graph is made by the parts of the system that own it.
+LABELS = (Label.ENTITY, Label.RELATION, Label.REGION, Label.DATASET, Label.TASK, Label.MODALITY, Label.AREA, Label.RUN)
+_RESERVED = {"key", "batches", "embedding", "text_embedding", "embedded", "fingerprint"}
+
+
+def _property(name: str) -> str:
+    if name in _RESERVED or name.startswith(":") or not name or "\x00" in name:
+        raise ValueError(f"{name!r} can't be the name of a property; the store keeps {', '.join(sorted(_RESERVED))}")
+    return name
+
+
+def _label(name: str) -> str:
+    if name not in LABELS:
+        raise ValueError(f"label must be one of {', '.join(LABELS)}, got {name!r}; say other kinds under `labels`")
+    return name
+
+
+Property = Annotated[str, AfterValidator(_property)]
+_KnownLabel = Annotated[str, AfterValidator(_label)]
+
+
+class _Mapping(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    having: tuple[str, ...] = ()
+    where: dict[str, str | tuple[str, ...]] = {}
+    properties: dict[Property, CellField] = {}
+
+    def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
+        """Every cell, with its place in the mapping."""
+        for name, cell in self.properties.items():
+            yield ("properties", name), cell
+        for number, column in enumerate(self.having):
+            yield ("having", str(number)), Cell(column=column)
+        for column in self.where:
+            yield ("where", column), Cell(column=column)
+
+
+class End(BaseModel):
+    """The node at an end of a relationship.
+
+    Args:
+        label: Of the node.
+        key: Its key.
+        area: For a region: the area that goes before the key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: _KnownLabel = Label.ENTITY
+    key: CellField
+    area: str | None = None
+
+    @classmethod
+    def parse(cls, told: Any) -> Any:
+        """A cell alone is the key of an entity."""
+        return {"key": told} if isinstance(told, str) else told
+
+
+class NodeMapping(_Mapping):
+    """Rows to nodes.
+
+    Args:
+        source: Its name.
+        label: What kind of node; entities are what is known about the world.
+        labels: Further labels of an entity: a list, or a cell that gives one for each row.
+        key: What names the node for ever.
+        area: For a region: its key is `area/key`.
+        properties: Property → where its value comes from; a row without the value does not assert it.
+        embed: The properties whose text is embedded, so that the node is found by meaning.
+        weak: The properties that only fill a gap: what the graph says already stays.
+        existing: Only say more about nodes that something else in the job, or the graph, brings.
+        having: Leave out rows in which one of these columns is empty.
+        where: Leave out rows whose column is none of these.
+
+    Example:
+        >>> NodeMapping(source="names", key="id", properties={"name": "name"}).label
+        'Entity'
+    """
+
+    label: _KnownLabel = Label.ENTITY
+    labels: tuple[str, ...] | CellField = ()
+    key: CellField
+    area: str | None = None
+    embed: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+    existing: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> NodeMapping:
+        wrong = []
+        if self.labels and self.label != Label.ENTITY:
+            wrong.append(f"only entities have further labels, not {self.label}")
+        if (self.area is not None) != (self.label == Label.REGION):
+            wrong.append("a region needs an area, and nothing else has one")
+        if self.embed and self.label not in (Label.ENTITY, Label.REGION, Label.DATASET):
+            wrong.append(f"{self.label} has no embedding")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
+        """Every cell, with its place in the mapping."""
+        yield ("key",), self.key
+        if isinstance(self.labels, Cell):
+            yield ("labels",), self.labels
+        yield from super().cells()
+
+
+class EdgeMapping(_Mapping):
+    """Rows to relationships.
+
+    Args:
+        source: Its name.
+        type: Text, or a cell that gives the type for each row.
+        types: The types that may come; others are rejected. All, if left out.
+        start: The node that it leaves.
+        end: The node that it reaches.
+        key: What tells several of one type between the same nodes apart.
+        create: Whether nodes that are missing at its ends are made; else such a row is rejected.
+        properties: Property → where its value comes from.
+        having: Leave out rows in which one of these columns is empty.
+        where: Leave out rows whose column is none of these.
+
+    Example:
+        >>> EdgeMapping(source="triples", type={"column": "relation"}, start="head", end="tail").start.label
+        'Entity'
+    """
+
+    type: str | Cell
+    types: tuple[str, ...] | None = Field(default=None, min_length=1)
+    start: Annotated[End, BeforeValidator(End.parse)]
+    end: Annotated[End, BeforeValidator(End.parse)]
+    key: CellField | None = None
+    create: bool = False
+
+    def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
+        """Every cell, with its place in the mapping."""
+        if isinstance(self.type, Cell):
+            yield ("type",), self.type
+        yield ("start", "key"), self.start.key
+        yield ("end", "key"), self.end.key
+        if self.key is not None:
+            yield ("key",), self.key
+        yield from super().cells()

@@ -1,0 +1,182 @@
+"""Running a job: read and checked as a whole, compared with the graph, and only then written, part by part.
+
+Killed at any moment it leaves a graph in which every element is whole. What is missing is written by `resume`, or by
+the next run of any job, before it does anything of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.ingest import ledger
+from cortigraph.ingest.archive import Archive, save, told
+from cortigraph.ingest.embed import embed
+from cortigraph.ingest.finish import finish_interrupted
+from cortigraph.ingest.first import first_load, loads_first
+from cortigraph.ingest.history import Record
+from cortigraph.ingest.intent import Intent
+from cortigraph.ingest.work import Found, Options, Work
+from cortigraph.ingest.write import write
+
+if TYPE_CHECKING:
+    from cortigraph.graph.home import Home
+    from cortigraph.graph.store import Store
+    from cortigraph.ingest.job import Job
+    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.ingest.stage import Staged
+
+__all__ = ["Options", "Report", "run"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Args:
+        job: Its name.
+        source: Its file, or its name where it comes with the package.
+        batch: The key of what it wrote; None when there was nothing to write.
+        counts: Kind of element → created, updated, deleted, unchanged → how many.
+        counters: What the server says it changed, such as `nodes_created`.
+        rejected: How many rows were left out.
+        rejects: Where they were written.
+        seconds: How long it took.
+    """
+
+    job: str
+    source: str
+    batch: str | None
+    counts: Mapping[str, Mapping[str, int]]
+    counters: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    rejects: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for `--json`."""
+        return {**vars(self), "seconds": round(self.seconds, 2)}
+
+
+def run(
+    store: Store,
+    home: Home,
+    job: Job,
+    options: Options | None = None,
+    *,
+    tables: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Writes what a job declares; running it again changes nothing.
+
+    Args:
+        store: An open store.
+        home: Where the archives of batches, decoded data and weights lie.
+        job: As loaded.
+        options: How to run it.
+        tables: Sources from Python, by name: pandas, Arrow or NetworkX.
+        progress: Told how far it is.
+
+    Returns:
+        What was done.
+
+    Raises:
+        InputError: Everything that is wrong with the job or its sources; nothing was written.
+        StoreError: The store can't be reached, or did not take what it was sent; `resume` goes on.
+
+    Example:
+        >>> run(store, home, load_job("standard")).counts["Region"]  # doctest: +SKIP
+        {'created': 15, 'updated': 0, 'deleted': 0, 'unchanged': 0}
+    """
+    if store.read_only:
+        raise InputError("the store was opened read-only; open it with read_only=False to ingest")
+    quiet = progress or (lambda what, done, whole: None)
+    with Intent(home, job, options or Options(), given=bool(tables)):
+        return _Run(Work(store, home, job, options or Options(), tables, quiet), quiet).run()
+
+
+class _Run:
+    def __init__(self, work: Work, progress: Progress) -> None:
+        self._work, self._progress = work, progress
+        self._store, self._home, self._job = work.store, work.home, work.job
+        self._began = time.perf_counter()
+
+    def run(self) -> Report:
+        known = self._as_before()
+        if known is not None:
+            return self._report(None, known)
+        staged = self._work.staged()
+        finish_interrupted(self._store, self._home, self._progress)
+        records = ledger.records(self._store)
+        found = self._work.found(staged, records)
+        if not found.difference.changes:
+            self._note(records)
+            return self._report(None, found.difference.told())
+        embed(found.difference, self._home, self._progress)
+        with ledger.hold(self._store, lambda text: self._progress(text, 0, 0)) as lease:
+            if ledger.records(self._store) != records:  # somebody else has written meanwhile
+                finish_interrupted(self._store, self._home, self._progress, lease)
+                found = self._work.found(staged, ledger.records(self._store))
+                embed(found.difference, self._home, self._progress)
+            counters = self._write(lease, staged, found)
+        return self._report(self._work.batch.key, found.difference.told(), counters)
+
+    def _as_before(self) -> Mapping[str, Mapping[str, int]] | None:
+        """The counts of a job whose sources and whose graph are as they were when all of it was there."""
+        last = self._last(ledger.records(self._store))
+        if last is None:
+            return None
+        try:
+            archive = Archive.open(self._home, last.key)
+        except StoreError:
+            return None
+        if archive.version is None or archive.version != self._store.version():
+            return None
+        nothing = {"created": 0, "updated": 0, "deleted": 0}
+        return {str(kind): {**nothing, "unchanged": rows} for kind, rows in archive.rows().items()}
+
+    def _note(self, records: Sequence[Record]) -> None:
+        """All of it is there: the next time need not look, unless something changes."""
+        last = self._last(records)
+        if last is not None:
+            Archive.open(self._home, last.key).note(self._store.version())
+
+    def _last(self, records: Sequence[Record]) -> Record | None:
+        """The job's last batch, if it was made of the very same sources."""
+        mine = [record for record in records if record.job == self._job.job and record.state != "reverted"]
+        same = mine and mine[-1].state == "done" and mine[-1].told.get("digest") == self._work.batch.digest
+        return mine[-1] if same and not self._work.options.prune else None
+
+    def _write(self, lease: ledger.Lease, staged: Staged, found: Found) -> dict[str, int]:
+        batch, changes = self._work.batch, found.difference.changes
+        number = ledger.next_number(self._store)
+        manifest = {
+            **batch.manifest(number),
+            "weak": [[told(kind), sorted(names)] for kind, names in staged.weak.items()],
+        }
+        archive = save(self._home, manifest, found.parts(staged))
+        if self._work.options.first_load and loads_first(self._store, changes):
+            counters = first_load(self._store, batch, number, changes, found.difference.totals(), self._progress)
+        else:
+            ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
+            counters = write(self._store, lease, batch.key, changes, self._progress)
+            ledger.finish(self._store, lease, batch.key, state="done", **found.difference.totals())
+        archive.note(self._store.version())
+        return counters
+
+    def _report(
+        self, batch: str | None, counts: Mapping[str, Mapping[str, int]], counters: Mapping[str, int] | None = None
+    ) -> Report:
+        return Report(
+            job=self._job.job,
+            source=self._job.origin.key,
+            batch=batch,
+            counts=counts,
+            counters=counters or {},
+            rejects=self._work.write_rejects(),
+            rejected=len(self._work.rejects),
+            seconds=time.perf_counter() - self._began,
+        )

@@ -1,0 +1,213 @@
+"""Targets: what the graph shall hold after a batch, or without one, and the changes that lead there.
+
+    asserting     a batch's elements, joined with what other jobs say of them
+    withdrawing   elements as the batches that are left describe them; gone where none is left
+
+Both are worked out from the archives and from the graph as it is. So a batch that was interrupted is finished by the
+same code that began it, and nothing depends on how far it had come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cortigraph.ingest.changes import Change
+from cortigraph.ingest.diff import Difference, Owner, Wanted, compare, compared
+from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, Kind, NodeKind, identity
+from cortigraph.ingest.history import Folded, History, Record
+from cortigraph.ingest.present import Present, present
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from cortigraph.graph.store import Store
+
+__all__ = ["Target", "gone_since"]
+
+
+class Target:
+    """Works out the changes of one batch.
+
+    Args:
+        store: Only read.
+        history: The batches before it.
+        job: Whose batch it is.
+        number: Its number.
+    """
+
+    def __init__(self, store: Store, history: History, job: str, number: int) -> None:
+        self._store, self._history = store, history
+        self._jobs = {record.number: record.job for record in history.records}
+        self._job, self._number = job, number
+        self.difference = Difference()
+
+    def asserting(self, elements: Elements, weak: Mapping[Kind, Collection[str]]) -> Target:
+        """The elements that the batch asserts."""
+        mine = frozenset({self._number, *(number for number, job in self._jobs.items() if job == self._job)})
+        for kind, told in elements:
+            table = self._with_former(kind, told)
+            now = present(self._store, kind, table, compared(table))
+            others = _Others(self, kind, table, now, mine)
+            filled = others.filled(table)
+            if filled is not table:
+                now = present(self._store, kind, filled, compared(filled))
+            owner = Owner(self._number, mine)
+            compare(Wanted(kind, filled, owner, weak.get(kind, ()), others.ours), now, self.difference)
+        return self
+
+    def withdrawing(self, ids: Elements, counts: Callable[[Record], bool]) -> Target:
+        """Elements that some batches assert no more.
+
+        Args:
+            ids: Which, with the properties that were asserted; null where they were not.
+            counts: The batches that are left.
+        """
+        for kind, table in ids:
+            folded = self._history.fold(kind, table, counts)
+            stays = folded.asserted
+            self._survive(kind, table, folded, stays)
+            self._delete(kind, table.select(list(KEYS[type(kind)])), ~stays)
+        return self
+
+    def sorted(self) -> Difference:
+        """The changes in an order in which they can be written: what hangs on something goes first and comes last."""
+        order = [
+            ("delete", EdgeKind), ("create", NodeKind), ("update", NodeKind), ("create", EdgeKind),
+            ("update", EdgeKind), ("delete", NodeKind),
+        ]  # fmt: skip
+        self.difference.changes.sort(key=lambda change: order.index((change.action, type(change.kind))))
+        return self.difference
+
+    def jobs_of(self, now: Present) -> set[str]:
+        """The jobs whose batches elements carry."""
+        numbers = {number for each in set(map(tuple, filter(None, now.batches))) for number in each}
+        return {self._jobs[number] for number in numbers if number in self._jobs}
+
+    def delete(self, kind: Kind, ids: pa.Table) -> None:
+        """Deletes elements, whoever asserts them."""
+        self._delete(kind, ids, np.ones(len(ids), dtype=bool))
+
+    def _with_former(self, kind: Kind, table: pa.Table) -> pa.Table:
+        """With a column for each property that the job gave before and gives no more, so that it goes."""
+        import pyarrow as pa
+
+        for number, job in self._jobs.items():
+            if job == self._job and number != self._number:
+                for name, type_ in self._history.columns(number, kind).items():
+                    if name not in table.column_names and not name.startswith(":"):
+                        table = table.append_column(name, pa.nulls(len(table), type_))
+        return table
+
+    def _survive(self, kind: Kind, table: pa.Table, folded: Folded, stays: NDArray[np.bool_]) -> None:
+        import pyarrow as pa
+
+        rows = np.flatnonzero(stays)
+        if not len(rows):
+            return
+        left = folded.table(kind, table).take(pa.array(rows))
+        batches = [tuple(sorted(folded.batches[int(row)])) for row in rows]
+        # What was asserted and is no more goes; so it must be looked at, although nobody gives it.
+        withdrawn = table.take(pa.array(rows))
+        for name in compared(withdrawn):
+            if name not in left.column_names:
+                column = withdrawn[name]
+                left = left.append_column(name, pa.nulls(len(rows), column.type))
+
+        def ours(name: str) -> NDArray[np.bool_]:
+            if name not in withdrawn.column_names:
+                return np.zeros(len(rows), dtype=bool)
+            return np.asarray(withdrawn[name].combine_chunks().is_valid().to_numpy(zero_copy_only=False))
+
+        now = present(self._store, kind, left, compared(left))
+        compare(Wanted(kind, left, batches, (), ours), now, self.difference)
+
+    def _delete(self, kind: Kind, ids: pa.Table, gone: NDArray[np.bool_]) -> None:
+        import pyarrow as pa
+
+        if not gone.any():
+            return
+        doomed = ids.filter(pa.array(gone))
+        there = present(self._store, kind, doomed, ()).there
+        self.difference.add(Change("delete", kind, doomed.filter(pa.array(there))))
+        self.difference.count(kind, "deleted", int(there.sum()))
+
+
+class _Others:
+    """What others say of rows; looked up only where the graph shows that there are others."""
+
+    def __init__(self, target: Target, kind: Kind, table: pa.Table, now: Present, mine: frozenset[int]) -> None:
+        self._target, self._kind, self._table, self._now, self._mine = target, kind, table, now, mine
+        self._foreign: Folded | None = None
+        self._own: Folded | None = None
+
+    def filled(self, table: pa.Table) -> pa.Table:
+        """The rows, with what other jobs say where they say nothing."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not any(set(each) - self._mine - {0} for each in set(map(tuple, filter(None, self._now.batches)))):
+            return table
+        folded = self._others()
+        for name in folded.values:
+            if name.startswith(":"):
+                continue
+            column = pa.array(folded.values[name], folded.types[name])
+            if name not in table.column_names:
+                continue  # what we do not speak of stays as the others left it
+            at = table.column_names.index(name)
+            if column.type == table[name].type:
+                table = table.set_column(at, name, pc.coalesce(table[name].combine_chunks(), column))
+        return table
+
+    def ours(self, name: str) -> NDArray[np.bool_]:
+        """Which rows had a property from earlier batches of this job, and from nobody else."""
+        if self._own is None:
+            target = self._target
+            self._own = target._history.fold(
+                self._kind, self._table, lambda record: record.job == target._job and record.number != target._number,
+                native=False,
+            )  # fmt: skip
+        own = self._own.has(name)
+        return own & ~self._others().has(name) if own.any() else own
+
+    def _others(self) -> Folded:
+        if self._foreign is None:
+            target = self._target
+            jobs = target.jobs_of(self._now) - {target._job}
+            self._foreign = target._history.fold(self._kind, self._table, lambda record: record.job in jobs)
+        return self._foreign
+
+
+def gone_since(history: History, job: str, elements: Elements) -> Elements:
+    """What earlier batches of a job assert and its sources speak of no more.
+
+    Args:
+        history: Has the archives.
+        job: Its name.
+        elements: What it asserts now.
+
+    Returns:
+        Identity and properties, as they were asserted last.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = Elements()
+    for record in history.records:
+        if record.job != job or record.state == "reverted":
+            continue
+        archive = history.archive(record.key)
+        for kind, table in archive.elements():
+            ids = identity(kind, table)
+            for said in (elements.tables.get(kind), found.tables.get(kind)):
+                if said is not None and len(table):
+                    new = pc.invert(pc.is_in(ids, identity(kind, said)))
+                    table, ids = table.filter(new), ids.filter(new)
+            found.add(kind, table if isinstance(table, pa.Table) else pa.table(table))
+        if record.pruned:
+            break
+    return found
