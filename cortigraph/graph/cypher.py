@@ -5,16 +5,15 @@ Values are always bound parameters. Labels, relationship types and property name
 
 from __future__ import annotations
 
-import re
-
 from cortigraph.graph.errors import InputError
 
-__all__ = ["quote"]
+__all__ = ["is_text", "quote"]
 
 LONGEST_NAME = 1000
 
-# Cypher reads \u0060 as a backtick before it looks for the closing one, however the u and the hex digits are written.
-_ESCAPED_BACKTICK = re.compile(r"\\u+0060", re.IGNORECASE)
+# Cypher reads \u0060 as a backtick, and any \uxxxx as a character, before it looks for the closing backtick. It does so
+# once: a backslash that is written like that is a backslash, and begins nothing.
+_BACKSLASH = "\\u005c"
 
 
 def quote(name: str) -> str:
@@ -24,10 +23,11 @@ def quote(name: str) -> str:
         name: Any text that is not empty.
 
     Returns:
-        The name between backticks; backticks in it, also as `\\u0060`, are doubled.
+        The name between backticks, so that exactly this name comes back; backticks in it are doubled, and backslashes
+        written as `\\u005c`.
 
     Raises:
-        InputError: Not text, empty, too long, or with a NUL in it.
+        InputError: Not text, empty, too long, with a NUL or with half a surrogate pair in it.
 
     Example:
         >>> quote("part_of"), quote("x`) DETACH DELETE n //")
@@ -41,8 +41,23 @@ def quote(name: str) -> str:
         raise InputError(f"a label or relationship type may have {LONGEST_NAME} characters, got {len(name)}")
     if "\x00" in name:
         raise InputError(f"a label or relationship type must not contain NUL: {name[:50]!r}")
-    plain = _ESCAPED_BACKTICK.sub("`", name)
-    return f"`{plain.replace('`', '``')}`"
+    if not is_text(name):
+        raise InputError(f"a label or relationship type must not contain half a surrogate pair: {name[:50]!a}")
+    return f"`{name.replace(chr(92), _BACKSLASH).replace('`', '``')}`"
+
+
+def is_text(text: str) -> bool:
+    """Whether text can be sent: half a surrogate pair is no character, and has no UTF-8.
+
+    Example:
+        >>> is_text("héllo"), is_text("\\ud800")
+        (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # ---- schema -------------------------------------------------------------------------------------------------------
@@ -196,6 +211,7 @@ def collected(query: str, names: list[str]) -> str:
 # ---- looking after ------------------------------------------------------------------------------------------------
 
 PING = "RETURN 1 AS one"
+STORE_ID = "CALL db.info() YIELD id RETURN id"
 COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions[0] AS version, edition"
 COUNT_BY_LABEL = "MATCH (n) UNWIND labels(n) AS label RETURN label, count(*) AS count ORDER BY label"
 DELETE_SOME = "MATCH (n) WHERE NOT n:Migration WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS deleted"
@@ -283,3 +299,44 @@ CALL () {
 }
 RETURN weights, collect([label, key])[0] AS user, count(*) AS users ORDER BY weights
 """
+
+# ---- snapshots ----------------------------------------------------------------------------------------------------
+
+# Nodes and relationships are told apart by the server's own numbers here: within one version of the store they are
+# unique, and an integer is quicker to send, and to look up, than a key.
+NODES_BY_LABELS = "MATCH (n) RETURN labels(n) AS labels, collect(id(n)) AS ids"
+NODE_PROPERTIES = "UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN collect([i, properties(n), elementId(n)]) AS nodes"
+OUT_DEGREES = "UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN collect([i, COUNT { (n)-->() }]) AS degrees"
+
+
+def counted_edges(types: list[str] | None) -> str:
+    """How many relationships there are; the server knows it without looking at them.
+
+    Example:
+        >>> counted_edges(None)
+        'MATCH ()-[r]->() RETURN count(r) AS count'
+    """
+    return f"MATCH ()-[r{_any_of(types)}]->() RETURN count(r) AS count"
+
+
+def grouped_edges(types: list[str] | None, *, scan: bool) -> str:
+    """Relationships as groups `[type, properties, starts, ends]`: those with equal properties share a group.
+
+    Args:
+        types: Only these; all when left out.
+        scan: Read one of `$parts` parts of the whole graph, `$part`; else what leaves the nodes `$ids`.
+
+    Example:
+        >>> grouped_edges(["USES"], scan=True).splitlines()[1]
+        'MATCH (a)-[r:`USES`]->(b) WHERE id(r) % $parts = $part'
+    """
+    pattern = f"MATCH (a)-[r{_any_of(types)}]->(b)"
+    chosen = f"{pattern} WHERE id(r) % $parts = $part" if scan else f"UNWIND $ids AS i MATCH (a) WHERE id(a) = i {pattern}"
+    return f"""
+{chosen}
+WITH type(r) AS type, properties(r) AS properties, collect(id(a)) AS starts, collect(id(b)) AS ends
+RETURN collect([type, properties, starts, ends]) AS groups"""
+
+
+def _any_of(types: list[str] | None) -> str:
+    return ":" + "|".join(map(quote, types)) if types else ""

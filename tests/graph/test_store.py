@@ -264,3 +264,32 @@ def test_a_store_newer_than_the_code_is_refused(store):
 
 def test_versions_count_up_from_one():
     assert [migration.version for migration in schema.MIGRATIONS] == list(range(1, len(schema.MIGRATIONS) + 1))
+
+
+# ---- version ------------------------------------------------------------------------------------------------------
+
+
+def test_the_version_changes_with_every_change_and_with_nothing_else(clean_store):
+    seen = [clean_store.version()]
+    for change in (
+        "CREATE (:Area {key: 'a'})",
+        "MATCH (n:Area) SET n.name = 'A'",
+        "MATCH (n:Area) CREATE (n)-[:SELF]->(n)",
+        "MATCH (n:Area) DETACH DELETE n",
+    ):
+        clean_store.write(change)
+        seen.append(clean_store.version())
+    assert len(set(seen)) == len(seen)
+    clean_store.read("MATCH (n:Unheard {of: 1}) RETURN n")
+    clean_store.write("MATCH (n:Area) SET n.name = 'nothing to set'")
+    clean_store.read("CALL db.awaitIndexes(60)")
+    assert clean_store.version() == seen[-1]
+
+
+def test_the_version_is_the_same_for_whoever_asks_and_a_rollback_does_not_change_it(clean_store):
+    before = clean_store.version()
+    with pytest.raises(ZeroDivisionError), clean_store.transaction() as tx:
+        tx.write("CREATE (:Area {key: 'never'})")
+        raise ZeroDivisionError
+    with open_store(clean_store.home, read_only=True) as other:
+        assert other.version() == before
