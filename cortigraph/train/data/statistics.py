@@ -5,7 +5,8 @@ Every number has its fixed place, whatever the inputs are called:
     0…9     size, classes, their balance, number of inputs
     10…27   images      28…45   sounds      46…63   texts
 
-A modality that is absent leaves its places at zero. All numbers are roughly within -3…3.
+A modality that is absent leaves its places at zero; sequences for tracking (`mot.tracking`) have numbers about boxes in
+those of sounds and texts, and say so at 8. All numbers are roughly within -3…3.
 """
 
 from __future__ import annotations

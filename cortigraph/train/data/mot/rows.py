@@ -22,7 +22,7 @@ __all__ = ["Boxes", "parse_boxes", "read_bytes"]
 
 _LEAST, _MOST = 7, 10
 _PEDESTRIAN = 1
-_SHOWN = 20  # problems of one kind that are told of one file; the rest are counted
+_SHOWN = 10  # problems of one kind that are told of one file; the rest are counted
 
 Column = NDArray[np.float64]
 Whole = NDArray[np.int64]
