@@ -34,10 +34,10 @@ def loads_first(store: Store, changes: Sequence[Change]) -> bool:
         store: Only read.
         changes: Everything that is to be written.
     """
-    from cortigraph.graph import bulk
-
     if store.home is None or sum(len(change.table) for change in changes) < LEAST_ELEMENTS:
         return False
+    from cortigraph.graph import bulk
+
     if any(change.action != "create" for change in changes) or not bulk.is_empty(store):
         return False
     nodes, edges = _parts(changes)

@@ -20,16 +20,20 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.ingest.cards import CardsItem
 from cortigraph.ingest.items import AreaItem, DatasetItem, RegionItem
 from cortigraph.ingest.mapping import EdgeMapping, NodeMapping
 from cortigraph.ingest.results import ResultsItem
 from cortigraph.ingest.sources.spec import SourceSpec
 from cortigraph.regions.document import Document, read
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Job", "Origin", "Place", "load_job"]
 
@@ -70,6 +74,7 @@ class Job(BaseModel):
         nodes: Mappings of rows to nodes.
         relationships: Mappings of rows to relationships.
         results: Tables of how models did on data sets.
+        cards: Folders of model cards.
 
     Example:
         >>> job = Job.parse({"job": "more", "regions": [{"like": "vision.recognition/001", "id": "mine"}]})
@@ -89,6 +94,7 @@ class Job(BaseModel):
     nodes: tuple[NodeMapping, ...] = ()
     relationships: tuple[EdgeMapping, ...] = ()
     results: tuple[ResultsItem, ...] = ()
+    cards: tuple[CardsItem, ...] = ()
 
     _origin: Origin | None = PrivateAttr(default=None)
 
@@ -105,19 +111,39 @@ class Job(BaseModel):
         """
         return _where(self.origin.document, place)
 
-    def mappings(self) -> tuple[list[NodeMapping], list[EdgeMapping]]:
-        """Every mapping, those that tables of results stand for included."""
+    def tables(self) -> dict[str, pa.Table]:
+        """The tables that its cards make.
+
+        Raises:
+            InputError: A card can't be read; lists everything, by line.
+        """
+        found: dict[str, pa.Table] = {}
+        problems: list[str] = []
+        for number, item in enumerate(self.cards):
+            try:
+                found |= item.tables(number, self.origin.base)
+            except InputError as error:
+                problems += [f"{self.where(('cards', number))}: {problem}" for problem in error.problems]
+        if problems:
+            raise InputError(problems)
+        return found
+
+    def mappings(self, tables: Mapping[str, pa.Table]) -> tuple[list[NodeMapping], list[EdgeMapping]]:
+        """Every mapping, those that results and cards stand for included.
+
+        Args:
+            tables: Of its cards.
+        """
         nodes, edges = list(self.nodes), list(self.relationships)
         for item in self.results:
             brought, joined = item.mappings(self.job)
             nodes += brought
             edges += joined
+        for number, card in enumerate(self.cards):
+            brought, joined = card.mappings(number, self.job, tables)
+            nodes += brought
+            edges += joined
         return nodes, edges
-
-    def embedded(self, label: str) -> tuple[str, ...]:
-        """The properties of a label whose text is embedded, each once."""
-        names = [name for mapping in self.nodes if mapping.label == label for name in mapping.embed]
-        return tuple(dict.fromkeys(names))
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], base: str | Path = ".") -> Job:

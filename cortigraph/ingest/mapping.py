@@ -16,16 +16,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from cortigraph.graph.schema import Label
 from cortigraph.ingest.cells import Cell, CellField
 
-__all__ = ["LABELS", "EdgeMapping", "End", "NodeMapping", "Property"]
+__all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property"]
 
 # What mappings may bring; everything else in the graph is made by the parts of the system that own it.
 LABELS = (Label.ENTITY, Label.RELATION, Label.REGION, Label.DATASET, Label.TASK, Label.MODALITY, Label.AREA, Label.RUN)
-_RESERVED = {"key", "batches", "embedding", "text_embedding", "embedded", "fingerprint"}
+# What the store keeps for itself.
+RESERVED = {"key", "batches", "embedding", "text_embedding", "embedded", "fingerprint"}
 
 
 def _property(name: str) -> str:
-    if name in _RESERVED or name.startswith(":") or not name or "\x00" in name:
-        raise ValueError(f"{name!r} can't be the name of a property; the store keeps {', '.join(sorted(_RESERVED))}")
+    if name in RESERVED or name.startswith(":") or not name or "\x00" in name:
+        raise ValueError(f"{name!r} can't be the name of a property; the store keeps {', '.join(sorted(RESERVED))}")
     return name
 
 

@@ -121,7 +121,7 @@ def plan(
     """
     quiet = progress or (lambda what, done, whole: None)
     work = Work(store, home, job, options or Options(), tables, quiet)
-    staged = stage(store, job, work.sources, work.rejects, quiet)
+    staged = stage(store, work.mappings, work.sources, work.rejects, quiet)
     declare(store, home, job, staged, quiet, dry=True)
     found = work.found(staged, ledger.records(store))
     changes = found.difference.changes

@@ -5,7 +5,7 @@ What the sources say comes through the job's mappings; areas, regions and data s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cortigraph.graph.store import Store
-    from cortigraph.ingest.job import Job
+    from cortigraph.ingest.mapping import EdgeMapping, NodeMapping
     from cortigraph.ingest.rejects import Rejects
     from cortigraph.ingest.sources.base import Progress, Source
 
@@ -46,13 +46,17 @@ class Staged:
 
 
 def stage(
-    store: Store, job: Job, sources: Mapping[str, Source], rejects: Rejects, progress: Progress | None = None
+    store: Store,
+    mappings: tuple[Sequence[NodeMapping], Sequence[EdgeMapping]],
+    sources: Mapping[str, Source],
+    rejects: Rejects,
+    progress: Progress | None = None,
 ) -> Staged:
     """Reads a job's sources and checks what they say against each other and against the graph.
 
     Args:
         store: Only read.
-        job: As loaded.
+        mappings: To nodes, and to relationships.
         sources: By name.
         rejects: Takes the rows that are wrong.
         progress: Told how far reading is.
@@ -63,7 +67,7 @@ def stage(
     Raises:
         RejectedError: More rows are wrong than may be.
     """
-    nodes, edges = job.mappings()
+    nodes, edges = mappings
     used = {mapping.source for mapping in (*nodes, *edges)}
     compiler = Compiler(nodes, edges, sources, rejects)
     for name, source in sources.items():
@@ -73,9 +77,9 @@ def stage(
     for node in nodes:
         staged.weak.setdefault(NodeKind(node.label), set()).update(node.weak)
     _Stage(store, sources, rejects, compiler.finished(), staged).fold()
-    for node in nodes:
-        if node.embed:
-            _text(staged.elements, NodeKind(node.label), job.embedded(node.label))
+    for label in dict.fromkeys(node.label for node in nodes):
+        names = dict.fromkeys(name for node in nodes if node.label == label for name in node.embed)
+        _text(staged.elements, NodeKind(label), tuple(names))
     return staged
 
 

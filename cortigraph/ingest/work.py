@@ -140,7 +140,9 @@ class Work:
         self.store, self.home, self.job, self.options = store, home, job, options
         self.rejects = Rejects(options.max_rejects)
         self._progress = progress
-        self.sources = self._opened(tables)
+        cards = job.tables()
+        self.mappings = job.mappings(cards)
+        self.sources = self._opened({**cards, **(tables or {})})
         self.batch = self._described()
 
     def staged(self) -> Staged:
@@ -151,7 +153,7 @@ class Work:
         """
         from cortigraph.ingest.declared import declare
 
-        staged = stage(self.store, self.job, self.sources, self.rejects, self._progress)
+        staged = stage(self.store, self.mappings, self.sources, self.rejects, self._progress)
         declare(self.store, self.home, self.job, staged, self._progress)
         return staged
 
@@ -177,7 +179,7 @@ class Work:
         folder = self.options.rejects or Path(f"{self.job.job}-rejects")
         return tuple(str(path) for path in self.rejects.write(folder))
 
-    def _opened(self, tables: Mapping[str, object] | None) -> dict[str, Source]:
+    def _opened(self, tables: Mapping[str, object]) -> dict[str, Source]:
         from cortigraph.ingest.rejects import mended
         from cortigraph.ingest.sources.spec import open_sources
 
