@@ -33,6 +33,11 @@ SETTINGS = {
     "dbms.security.auth_enabled": "true",
     "dbms.usage_report.enabled": "false",
     "server.bolt.telemetry.enabled": "false",
+    # a query reads no file of the machine and calls no other: LOAD CSV is the only way there is
+    "dbms.security.allow_csv_import_from_file_urls": "false",
+    "internal.dbms.cypher_ip_blocklist": "0.0.0.0/0,::/0",
+    # what people store and ask for stays out of logs
+    "db.logs.query.enabled": "OFF",
     # a small store stays small: 2 MB instead of 500
     "db.tx_log.preallocate": "false",
     "db.tx_log.rotation.size": "32m",

@@ -9,15 +9,20 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from types import NoneType
 from typing import Any
 
+from cortigraph.graph import cypher
 from cortigraph.graph.errors import InputError
-from cortigraph.graph.schema import EMBEDDING_DIMENSIONS
+from cortigraph.graph.schema import EMBEDDING_DIMENSIONS, TEXT_DIMENSION, TEXT_VECTORS
 
 __all__ = ["checked_rows", "checked_vector", "same"]
 
+LONGEST_KEY = 8164  # bytes of UTF-8: what fits into one entry of the index over `key`
 SCALARS = (str, bool, int, float, bytes, datetime.date, datetime.time, datetime.timedelta)
 PROBLEMS_SHOWN = 20
+SHOWN = 60
 
 
 def checked_rows(label: str, rows: Sequence[Mapping[str, Any]], identity: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -38,20 +43,13 @@ def checked_rows(label: str, rows: Sequence[Mapping[str, Any]], identity: tuple[
         >>> checked_rows("Area", [{"key": "a", "name": "A"}], ("key",))
         [{'key': 'a', 'properties': {'name': 'A'}}]
     """
-    problems: list[str] = []
-    checked = []
-    dimension = EMBEDDING_DIMENSIONS.get(label)
-    for number, row in enumerate(rows, start=1):
-        try:
-            checked.append(_checked_row(row, identity, dimension))
-        except InputError as error:
-            problems += [f"row {number}: {problem}" for problem in error.problems]
-            if len(problems) >= PROBLEMS_SHOWN:
-                problems.append("… and perhaps more")
-                break
-    if problems:
-        raise InputError(problems)
-    return checked
+    dimensions = _dimensions(label)
+    names = dict.fromkeys(chain.from_iterable(rows))
+    odd = {name for name in names if name in dimensions or not _is_plain_column(name, rows)}
+    odd |= {name for name in identity if not _are_plain_keys(name, rows)}
+    if not odd:  # nearly always: whole columns were looked at, and every value is stored as it is
+        return [_parted(row, identity) for row in rows]
+    return _checked_one_by_one(rows, identity, dimensions, odd)
 
 
 def checked_vector(label: str, vector: Any) -> list[float]:
@@ -84,7 +82,7 @@ def checked_vector(label: str, vector: Any) -> list[float]:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Equal, where 1, 1.0 and True are three different values, as they are in the store.
+    """Equal, where 1, 1.0 and True are three different values, and 0.0 and -0.0 two, as they are in the store.
 
     Example:
         >>> same({"a": 1}, {"a": 1}), same({"a": 1}, {"a": True})
@@ -94,39 +92,122 @@ def same(first: Any, second: Any) -> bool:
         return False
     if isinstance(first, dict):
         return first.keys() == second.keys() and all(same(value, second[name]) for name, value in first.items())
+    if isinstance(first, float) and math.copysign(1, first) != math.copysign(1, second):
+        return False
     if isinstance(first, list):
         return len(first) == len(second) and all(map(same, first, second))
     return bool(first == second)
 
 
-def _checked_row(row: Mapping[str, Any], identity: tuple[str, ...], dimension: int | None) -> dict[str, Any]:
-    problems = []
-    checked: dict[str, Any] = {}
-    for name in identity:
-        value = row.get(name)
-        if isinstance(value, str) and value:
-            checked[name] = str(value)
-        else:
-            problems.append(f"{name!r} must be text that is not empty, got {value!r}")
-    properties: dict[str, Any] = {}
-    for name, value in row.items():
-        if name in identity:
-            continue
+def _dimensions(label: str) -> dict[str, int]:
+    """How long the vectors are that an index of this label holds. It passes over others without a word."""
+    wanted = {TEXT_VECTORS[label]: TEXT_DIMENSION} if label in TEXT_VECTORS else {}
+    return wanted | ({"embedding": EMBEDDING_DIMENSIONS[label]} if label in EMBEDDING_DIMENSIONS else {})
+
+
+def _parted(row: Mapping[str, Any], identity: tuple[str, ...]) -> dict[str, Any]:
+    """Identifying values apart from properties."""
+    properties = dict(row)
+    parted = {name: properties.pop(name, None) for name in identity}
+    parted["properties"] = properties
+    return parted
+
+
+def _is_plain_column(name: Any, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every value under a name is stored as it is. A quick look: False only means that each must be checked."""
+    if not isinstance(name, str) or not name or not name.isascii() or "\x00" in name:
+        return False
+    values = [row[name] for row in rows if name in row]
+    kinds = set(map(type, values))
+    if NoneType in kinds and len(kinds) > 1:
+        kinds.remove(NoneType)
+        values = [value for value in values if value is not None]
+    if len(kinds) != 1:
+        return False
+    kind = kinds.pop()
+    if kind is str:
+        return all(map(str.isascii, values)) or cypher.is_text("".join(values))
+    if kind is int:
+        return bool(min(values) >= -(2**63) and max(values) < 2**63)
+    if kind is float:
+        return not any(map(math.isnan, values))
+    return kind in (bool, bytes, NoneType)
+
+
+def _are_plain_keys(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    values = [row.get(name) for row in rows]
+    if not set(map(type, values)) <= {str} or not all(values):
+        return False
+    longest = max(map(len, values), default=0) * 4  # type: ignore[arg-type]
+    return longest <= LONGEST_KEY and _is_plain_column(name, rows)
+
+
+def _checked_one_by_one(
+    rows: Sequence[Mapping[str, Any]], identity: tuple[str, ...], dimensions: dict[str, int], odd: set[str]
+) -> list[dict[str, Any]]:
+    problems: list[str] = []
+    checked = []
+    for number, row in enumerate(rows, start=1):
         try:
-            properties[_checked_name(name)] = _checked_value(name, value)
-            if name == "embedding" and dimension and value is not None:
-                _check_dimension(properties[name], dimension)
+            checked.append(_checked_row(row, identity, dimensions, odd))
+        except InputError as error:
+            problems += [f"row {number}: {problem}" for problem in error.problems]
+            if len(problems) >= PROBLEMS_SHOWN:
+                problems.append("… and perhaps more")
+                break
+    if problems:
+        raise InputError(problems)
+    return checked
+
+
+def _checked_row(
+    row: Mapping[str, Any], identity: tuple[str, ...], dimensions: dict[str, int], odd: set[str]
+) -> dict[str, Any]:
+    problems: list[str] = []
+    parted = _parted(row, identity)
+    properties = parted["properties"]
+    for name in [name for name in (*identity, *properties) if name in odd]:
+        try:
+            if name in identity:
+                parted[name] = _checked_key(name, parted[name])
+            else:
+                properties[_checked_name(name)] = _checked_value(name, properties[name])
+                if name in dimensions and properties[name] is not None:
+                    _check_vector(name, properties[name], dimensions[name])
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(problems)
-    return checked | {"properties": properties}
+    return parted
+
+
+def _checked_key(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{name!r} must be text that is not empty, got {_shown(value)}")
+    text = _checked_text(name, value)
+    size = len(text.encode())
+    if size > LONGEST_KEY:
+        raise InputError(f"{name!r} may have {LONGEST_KEY} bytes as UTF-8, got {size}: {_shown(text)}")
+    return text
+
+
+def _checked_text(name: str, value: str) -> str:
+    text = str(value)  # an enumeration's member becomes plain
+    if not cypher.is_text(text):
+        raise InputError(f"{name!r} holds half of a surrogate pair, which is no character: {_shown(text)}")
+    return text
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it."""
+    text = ascii(value) if isinstance(value, str) and not cypher.is_text(value) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _checked_name(name: Any) -> str:
     if not isinstance(name, str) or not name or "\x00" in name:
-        raise InputError(f"a property's name must be text that is not empty, got {name!r}")
-    return name
+        raise InputError(f"a property's name must be text that is not empty, got {_shown(name)}")
+    return _checked_text("a property's name", name)
 
 
 def _checked_value(name: str, value: Any) -> Any:
@@ -137,11 +218,11 @@ def _checked_value(name: str, value: Any) -> Any:
     if isinstance(value, tuple | list):
         return _checked_list(name, list(value))
     if isinstance(value, str):
-        return str(value)
+        return _checked_text(name, value)
     if isinstance(value, float) and math.isnan(value):
         raise InputError(f"property {name!r} is NaN; leave it out, or send None to remove it")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InputError(f"property {name!r} does not fit in 64 bits: {value}")
+        raise InputError(f"property {name!r} does not fit in 64 bits: {_shown(value)}")
     if isinstance(value, SCALARS) or type(value).__module__.startswith("neo4j."):
         return value
     raise InputError(
@@ -164,7 +245,9 @@ def _checked_list(name: str, values: list[Any]) -> list[Any]:
     return [_checked_value(name, value) for value in values]
 
 
-def _check_dimension(value: Any, dimension: int) -> None:
+def _check_vector(name: str, value: Any, dimension: int) -> None:
     length = len(value) if isinstance(value, list) else 1
     if length != dimension:
-        raise InputError(f"the embedding has {length} numbers, the index needs {dimension}")
+        raise InputError(f"the {name} has {length} numbers, the index needs {dimension}")
+    if not set(map(type, value)) <= {int, float} or not all(map(math.isfinite, value)):
+        raise InputError(f"the {name} must hold finite numbers only")

@@ -145,7 +145,7 @@ class Store:
         with _driver.translated(self.uri), self._session(write=not self.read_only) as session:
             inner = session.begin_transaction()
             with inner:
-                yield Transaction(inner)
+                yield Transaction(inner, read_only=self.read_only)
                 inner.commit()
 
     def version(self) -> str:
@@ -208,7 +208,7 @@ class Store:
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         with _driver.translated(self.uri), self._session(write=write) as session:
             execute = session.execute_write if write else session.execute_read
-            return execute(lambda inner: work(Transaction(inner)))
+            return execute(lambda inner: work(Transaction(inner, read_only=self.read_only)))
 
     def _session(self, *, write: bool) -> neo4j.Session:
         return self._driver.session(database=self._database, default_access_mode="WRITE" if write else "READ")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 from cortigraph.graph import cypher
@@ -165,19 +166,21 @@ def _in_batches(
 
 
 def _counts(batch: list[dict[str, Any]], created: int, identity: tuple[str, ...]) -> Counts:
-    distinct = len({tuple(row[name] for name in identity) for row in batch})
+    distinct = len(set(map(itemgetter(*identity), batch)))
     return Counts(len(batch), created, distinct - created)
 
 
 def _refuse_contradictions(rows: list[dict[str, Any]], identity: tuple[str, ...]) -> None:
     """One key, two contents: which would win depends on the order, so neither does. An exact double is harmless."""
-    seen: dict[tuple[Any, ...], int] = {}
+    marks = list(map(itemgetter(*identity), rows))
+    if len(set(marks)) == len(marks):
+        return
+    seen: dict[Any, int] = {}
     problems = []
-    for number, row in enumerate(rows):
-        mark = tuple(row[name] for name in identity)
+    for number, (mark, row) in enumerate(zip(marks, rows, strict=True)):
         first = seen.setdefault(mark, number)
         if first != number and not same(rows[first]["properties"], row["properties"]):
-            name = " → ".join(map(repr, mark))
+            name = " → ".join(map(repr, mark if len(identity) > 1 else (mark,)))
             problems.append(f"rows {first + 1} and {number + 1} say different things about {name}")
     if problems:
         raise InputError(problems)
