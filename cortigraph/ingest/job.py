@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.ingest.cards import CardsItem
-from cortigraph.ingest.items import AreaItem, DatasetItem, RegionItem
-from cortigraph.ingest.mapping import EdgeMapping, NodeMapping
-from cortigraph.ingest.results import ResultsItem
 from cortigraph.ingest.sources.spec import SourceSpec
+from cortigraph.ingest.spec.cards import CardsItem
+from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
+from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
+from cortigraph.ingest.spec.results import ResultsItem
 from cortigraph.regions.document import Document, read
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _from_python(name: str, values: Mapping[str, Any], base: Path) -> Origin:
 
 
 def _parsed(origin: Origin) -> Job:
-    from cortigraph.ingest.checks import problems_of
+    from cortigraph.ingest.spec.checks import problems_of
 
     job: Job | None = None
     problems: list[str] = []

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.schema import Label
-from cortigraph.ingest import data, ledger
-from cortigraph.ingest.changes import Change, statement
-from cortigraph.ingest.declared import declare
+from cortigraph.ingest.batches import ledger
+from cortigraph.ingest.batches.changes import Change, statement
+from cortigraph.ingest.batches.first import loads_first
 from cortigraph.ingest.elements import Kind, NodeKind, properties
-from cortigraph.ingest.first import loads_first
-from cortigraph.ingest.stage import stage
+from cortigraph.ingest.staging import data
+from cortigraph.ingest.staging.declared import declare
+from cortigraph.ingest.staging.stage import stage
 from cortigraph.ingest.work import Options, Work
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.ingest import ledger
-from cortigraph.ingest.embed import embed
-from cortigraph.ingest.finish import finish_interrupted, without
-from cortigraph.ingest.history import History, Record
-from cortigraph.ingest.intent import abandoned
+from cortigraph.ingest.batches import ledger
+from cortigraph.ingest.batches.embed import embed
+from cortigraph.ingest.batches.finish import finish_interrupted, without
+from cortigraph.ingest.batches.history import History, Record
+from cortigraph.ingest.batches.intent import abandoned
+from cortigraph.ingest.batches.write import write
 from cortigraph.ingest.run import Options, Report, run
-from cortigraph.ingest.write import write
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home

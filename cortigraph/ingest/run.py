@@ -12,22 +12,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError, StoreError
-from cortigraph.ingest import ledger
-from cortigraph.ingest.archive import Archive, save, told
-from cortigraph.ingest.embed import embed
-from cortigraph.ingest.finish import finish_interrupted
-from cortigraph.ingest.first import first_load, loads_first
-from cortigraph.ingest.history import Record
-from cortigraph.ingest.intent import Intent
+from cortigraph.ingest.batches import ledger
+from cortigraph.ingest.batches.archive import Archive, save, told
+from cortigraph.ingest.batches.embed import embed
+from cortigraph.ingest.batches.finish import finish_interrupted
+from cortigraph.ingest.batches.first import first_load, loads_first
+from cortigraph.ingest.batches.history import Record
+from cortigraph.ingest.batches.intent import Intent
+from cortigraph.ingest.batches.write import write
 from cortigraph.ingest.work import Found, Options, Work
-from cortigraph.ingest.write import write
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
     from cortigraph.ingest.job import Job
     from cortigraph.ingest.sources.base import Progress
-    from cortigraph.ingest.stage import Staged
+    from cortigraph.ingest.staging.stage import Staged
 
 __all__ = ["Options", "Report", "run"]
 

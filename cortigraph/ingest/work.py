@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.ingest import ledger
-from cortigraph.ingest.columns import check_columns, check_names
+from cortigraph.ingest.batches import ledger
+from cortigraph.ingest.batches.history import History, Record
+from cortigraph.ingest.batches.target import Target, gone_since
 from cortigraph.ingest.elements import Elements
-from cortigraph.ingest.history import History, Record
 from cortigraph.ingest.rejects import Rejects
-from cortigraph.ingest.stage import Staged, stage
-from cortigraph.ingest.target import Target, gone_since
+from cortigraph.ingest.spec.columns import check_columns, check_names
+from cortigraph.ingest.staging.stage import Staged, stage
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
-    from cortigraph.ingest.archive import Part
-    from cortigraph.ingest.diff import Difference
+    from cortigraph.ingest.batches.archive import Part
+    from cortigraph.ingest.batches.diff import Difference
     from cortigraph.ingest.job import Job
     from cortigraph.ingest.sources.base import Progress, Source
 
@@ -151,7 +151,7 @@ class Work:
         Raises:
             RejectedError: More rows are wrong than may be.
         """
-        from cortigraph.ingest.declared import declare
+        from cortigraph.ingest.staging.declared import declare
 
         staged = stage(self.store, self.mappings, self.sources, self.rejects, self._progress)
         declare(self.store, self.home, self.job, staged, self._progress)
@@ -159,7 +159,7 @@ class Work:
 
     def found(self, staged: Staged, records: Sequence[Record]) -> Found:
         """What is to be written."""
-        from cortigraph.ingest.declared import stale_wires
+        from cortigraph.ingest.staging.declared import stale_wires
 
         history = History(self.home, records)
         target = Target(self.store, history, self.job.job, ledger.next_number(self.store))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cortigraph.ingest.items import DatasetItem
+from cortigraph.ingest.spec.items import DatasetItem
 from cortigraph.train.data import DataSpec
 from cortigraph.train.data.mot import MotSpec
 

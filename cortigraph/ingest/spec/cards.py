@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.schema import Label, RelType
-from cortigraph.ingest.cells import Cell
-from cortigraph.ingest.mapping import RESERVED, EdgeMapping, End, NodeMapping
-from cortigraph.ingest.results import ResultsItem
+from cortigraph.ingest.spec.cells import Cell
+from cortigraph.ingest.spec.mapping import RESERVED, EdgeMapping, End, NodeMapping
+from cortigraph.ingest.spec.results import ResultsItem
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.checks import data_problem
-from cortigraph.ingest.items import DatasetItem
 from cortigraph.ingest.job import Job, Place
+from cortigraph.ingest.spec.checks import data_problem
+from cortigraph.ingest.spec.items import DatasetItem
 from cortigraph.train.data.table import list_samples
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortigraph.ingest.archive import Archive
+from cortigraph.ingest.batches.archive import Archive
 from cortigraph.ingest.elements import KEYS, Kind, identity
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortigraph.graph.schema import TEXT_VECTORS
-from cortigraph.ingest.changes import Change
+from cortigraph.ingest.batches.changes import Change
 from cortigraph.ingest.elements import NodeKind
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
-    from cortigraph.ingest.diff import Difference
+    from cortigraph.ingest.batches.diff import Difference
     from cortigraph.ingest.sources.base import Progress
 
 __all__ = ["embed"]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortigraph.ingest.cells import Cell, texts
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
-from cortigraph.ingest.mapping import EdgeMapping, End, NodeMapping
+from cortigraph.ingest.spec.cells import Cell, texts
+from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cortigraph.graph.schema import Label
-from cortigraph.ingest.cells import Cell, CellField
+from cortigraph.ingest.spec.cells import Cell, CellField
 
 __all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property"]
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortigraph.ingest.changes import Change
-from cortigraph.ingest.diff import Difference, Owner, Wanted, compare, compared
+from cortigraph.ingest.batches.changes import Change
+from cortigraph.ingest.batches.diff import Difference, Owner, Wanted, compare, compared
+from cortigraph.ingest.batches.history import Folded, History, Record
+from cortigraph.ingest.batches.present import Present, present
 from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, Kind, NodeKind, identity
-from cortigraph.ingest.history import Folded, History, Record
-from cortigraph.ingest.present import Present, present
 
 if TYPE_CHECKING:
     import pyarrow as pa

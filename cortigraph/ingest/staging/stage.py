@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortigraph.graph import cypher
-from cortigraph.ingest.compile import ORIGIN, Compiled, Compiler
 from cortigraph.ingest.elements import EdgeKind, Elements, Kind, NodeKind
-from cortigraph.ingest.folding import folded
+from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler
+from cortigraph.ingest.staging.folding import folded
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from cortigraph.graph.store import Store
-    from cortigraph.ingest.mapping import EdgeMapping, NodeMapping
     from cortigraph.ingest.rejects import Rejects
     from cortigraph.ingest.sources.base import Progress, Source
+    from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
 
 __all__ = ["Staged", "known_keys", "normal", "stage"]
 

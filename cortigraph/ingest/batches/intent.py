@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from cortigraph.graph.errors import InputError, StoreError
-from cortigraph.ingest.ledger import alive
+from cortigraph.ingest.batches.ledger import alive
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home

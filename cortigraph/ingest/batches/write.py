@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from cortigraph.graph import cypher
 from cortigraph.graph.errors import StoreError
-from cortigraph.ingest.changes import Change, parameters, statement
+from cortigraph.ingest.batches.changes import Change, parameters, statement
+from cortigraph.ingest.batches.ledger import Lease, advance, begin
 from cortigraph.ingest.elements import NodeKind
-from cortigraph.ingest.ledger import Lease, advance, begin
 
 if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from cortigraph.graph.errors import CortigraphError, InputError
-from cortigraph.ingest.items import AreaItem, DatasetItem, RegionItem
+from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
 from cortigraph.train.data.files import find_files
 from cortigraph.train.data.problems import DataError, Problems
 from cortigraph.train.data.table import list_samples

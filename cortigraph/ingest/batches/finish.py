@@ -8,16 +8,16 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from cortigraph.ingest import ledger
-from cortigraph.ingest.embed import embed
-from cortigraph.ingest.history import History, Record
-from cortigraph.ingest.target import Target
-from cortigraph.ingest.write import write
+from cortigraph.ingest.batches import ledger
+from cortigraph.ingest.batches.embed import embed
+from cortigraph.ingest.batches.history import History, Record
+from cortigraph.ingest.batches.target import Target
+from cortigraph.ingest.batches.write import write
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
-    from cortigraph.ingest.diff import Difference
+    from cortigraph.ingest.batches.diff import Difference
     from cortigraph.ingest.sources.base import Progress
 
 __all__ = ["finish_interrupted", "without"]

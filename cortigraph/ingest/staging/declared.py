@@ -12,8 +12,8 @@ from cortigraph.graph import cypher
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.schema import Label, RelType
 from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, NodeKind, identity
-from cortigraph.ingest.settle import Settled, settle
-from cortigraph.ingest.stage import Staged, normal
+from cortigraph.ingest.staging.settle import Settled, settle
+from cortigraph.ingest.staging.stage import Staged, normal
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
@@ -117,7 +117,7 @@ def _regions(
 
 
 def _datasets(store: Store, home: Home, job: Job, staged: Staged, progress: Progress | None, *, dry: bool) -> None:
-    from cortigraph.ingest import data
+    from cortigraph.ingest.staging import data
 
     known = data.known(store, job) if job.datasets else {}
     items = [item for item in job.datasets if not dry or item.key in known]
@@ -157,7 +157,7 @@ def _add(staged: Staged, kind: NodeKind | EdgeKind, columns: dict[str, Any]) -> 
     """What is declared counts, whatever else is said of it."""
     import pyarrow as pa
 
-    from cortigraph.ingest.folding import folded
+    from cortigraph.ingest.staging.folding import folded
 
     def clash(row: int, _: int, name: str, value: Any) -> None:
         what = " → ".join(str(both.tables[kind][each][row]) for each in KEYS[type(kind)])

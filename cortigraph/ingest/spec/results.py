@@ -25,8 +25,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cortigraph.graph.schema import Label, RelType
-from cortigraph.ingest.cells import Cell, CellField
-from cortigraph.ingest.mapping import EdgeMapping, End, NodeMapping, Property
+from cortigraph.ingest.spec.cells import Cell, CellField
+from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping, Property
 
 __all__ = ["ResultsItem"]
 

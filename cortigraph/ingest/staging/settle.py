@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.ingest.checks import builder_problems
 from cortigraph.ingest.job import Job, Place
+from cortigraph.ingest.spec.checks import builder_problems
 from cortigraph.regions import catalogue
 from cortigraph.regions.region import Area, Region
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import StoreError
-from cortigraph.ingest.history import Record
+from cortigraph.ingest.batches.history import Record
 
 if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortigraph.graph.errors import StoreError
-from cortigraph.ingest.changes import Change
+from cortigraph.ingest.batches.changes import Change
+from cortigraph.ingest.batches.present import Present
 from cortigraph.ingest.elements import KEYS, VECTORS, Elements, Kind, NodeKind, properties
-from cortigraph.ingest.present import Present
 
 if TYPE_CHECKING:
     import pyarrow as pa

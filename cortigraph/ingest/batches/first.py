@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.schema import Label, RelType
-from cortigraph.ingest.changes import Change
+from cortigraph.ingest.batches.changes import Change
 from cortigraph.ingest.elements import NodeKind
 
 if TYPE_CHECKING:
