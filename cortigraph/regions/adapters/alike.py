@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,11 +35,11 @@ def differences(original: nn.Module, again: nn.Module, run: _Run, rerun: _Run | 
     problems = []
     for mode in ("evaluation", "training"):
         told = [_outputs(original, run, mode), _outputs(again, rerun or run, mode)]
-        if isinstance(told[1], str):
-            problems.append(f"in {mode}, it can't be run again as it was: {told[1]}")
-        elif isinstance(told[0], str):
+        if isinstance(told[0], str):
             # One that can't be trained on this example, say for its batch norm, is judged by evaluation alone.
             problems += [f"it can't be run on the example: {told[0]}"] if mode == "evaluation" else []
+        elif isinstance(told[1], str):
+            problems.append(f"in {mode}, it can't be run again as it was: {told[1]}")
         else:
             problems += _between(told[0], told[1], mode)
     return problems
@@ -58,13 +61,27 @@ def loaded(module: nn.Module, again: nn.Module) -> list[str]:
 
 def _outputs(module: nn.Module, run: _Run, mode: str) -> Mapping[str, Tensor] | str:
     module.train(mode == "training")
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+    with _same_chance(), torch.no_grad():
         try:
             return named_outputs(run(module))
         # Whatever forward raises is told to the user.
         except Exception as error:
             return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """The same random numbers whenever it is entered, whoever draws them; afterwards all is as if nothing was drawn."""
+    states = random.getstate(), np.random.get_state()
+    random.seed(0)
+    np.random.seed(0)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def _between(wanted: Mapping[str, Tensor], got: Mapping[str, Tensor], mode: str) -> list[str]:
