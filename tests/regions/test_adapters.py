@@ -211,7 +211,9 @@ def test_a_transformers_model_with_one_call(regions):
 def test_by_name(regions):
     pytest.importorskip("timm")
     one = regions.add("timm:test_convnext", area="vision.recognition", id="a", example=torch.randn(2, 3, 32, 32))
-    assert regions.add("timm:test_convnext", area="vision.recognition", id="a", example=torch.randn(2, 3, 32, 32)) == one
+    assert (
+        regions.add("timm:test_convnext", area="vision.recognition", id="a", example=torch.randn(2, 3, 32, 32)) == one
+    )
 
 
 class _Bag(nn.Module):
