@@ -109,10 +109,10 @@ def _triples(path: Path) -> list[Triple]:
 
 
 def _pairs(path: Path) -> dict[str, str]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as file:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
         rows = [line.rstrip("\r\n").split("\t", 1) for line in file]
-    return {key: text for key, text in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 if __name__ == "__main__":
