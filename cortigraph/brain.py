@@ -11,7 +11,7 @@ from cortigraph.graph.home import Home
 from cortigraph.graph.store import Store, open_store
 
 if TYPE_CHECKING:
-    from cortigraph.ingest.apply import Report
+    from cortigraph.ingest.run import Report
     from cortigraph.reasoning.pathway.scene import Scene
     from cortigraph.reasoning.prediction import Prediction
     from cortigraph.reasoning.selection import RankedRegion
@@ -60,20 +60,47 @@ class Brain:
         """
         return self.store.write(query, **parameters).rows if write else self.store.read(query, **parameters)
 
-    def ingest(self, job: str | Path, progress: Progress | None = None) -> Report:
+    def ingest(
+        self,
+        job: str | Path | Mapping[str, Any],
+        *,
+        tables: Mapping[str, object] | None = None,
+        prune: bool = False,
+        max_rejects: int = 0,
+        rejects: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Report:
         """Runs a batch job; running it again changes nothing.
 
         Args:
-            job: A YAML file, or `standard` for the areas and regions that come with the package.
+            job: A YAML file, the same as plain data, or `standard`: the areas and regions that come with the package.
+            tables: Sources from Python, by name: pandas, Arrow, or a NetworkX graph `g` as `g.nodes` and `g.edges`.
+            prune: Take back what the job's earlier batches brought and its sources speak of no more.
+            max_rejects: How many wrong rows are left out, and written to a folder, before everything stops.
+            rejects: That folder.
             progress: Told how far it is.
 
         Raises:
             InputError: Everything that is wrong with it, by line; nothing was written.
         """
-        from cortigraph.ingest.apply import run
-        from cortigraph.ingest.job import load_job
+        from cortigraph.ingest.job import Job, load_job
+        from cortigraph.ingest.run import run
+        from cortigraph.ingest.work import Options
 
-        return run(self.store, self.home, load_job(job), progress)
+        loaded = Job.parse(job) if isinstance(job, Mapping) else load_job(job)
+        options = Options(prune=prune, max_rejects=max_rejects, rejects=Path(rejects) if rejects else None)
+        return run(self.store, self.home, loaded, options, tables=tables, progress=progress)
+
+    def revert(self, batch: str, progress: Progress | None = None) -> Report:
+        """Takes back what a batch brought, and nothing that another batch also asserts.
+
+        Args:
+            batch: Its key, or its number.
+            progress: Told how far it is.
+        """
+        from cortigraph.ingest.revert import revert
+
+        return revert(self.store, self.home, batch, progress)
 
     def rank_regions(
         self, scene: Scene | str | Path, *, remember: Sequence[str] | None = None

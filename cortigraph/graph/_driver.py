@@ -118,6 +118,10 @@ def _ours(error: Exception, uri: str) -> Exception:
     text = " ".join(str(getattr(error, "message", None) or error).split())
     if isinstance(error, exceptions.AuthError):
         return StoreError(f"{uri} refuses this user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
+    if "AuthenticationRateLimit" in (getattr(error, "code", None) or ""):
+        return StoreError(
+            f"{uri} refuses every login for a while, after too many logins that failed; wait 5 s, try again"
+        )
     if isinstance(error, exceptions.ServiceUnavailable | exceptions.SessionExpired):
         return UnreachableError(f"no answer from {uri}: {text}; is the server running, and the address right?")
     if isinstance(error, exceptions.TransientError):

@@ -241,7 +241,8 @@ CHECKS = (
     (
         "run without record",
         "lacks {detail}",
-        "MATCH (n:Run) WITH n, [p IN ['metrics', 'seed', 'versions', 'finished_at'] WHERE n[p] IS NULL] AS lacks "
+        # What others have reported comes without seed and versions: nobody knows them.
+        "MATCH (n:Run) WHERE n.kind IS NULL OR n.kind <> 'reported' WITH n, [p IN ['metrics', 'seed', 'versions', 'finished_at'] WHERE n[p] IS NULL] AS lacks "
         f"WHERE size(lacks) > 0 RETURN {_NODE}, lacks AS detail",
     ),
     (
@@ -331,9 +332,9 @@ def grouped_edges(types: list[str] | None, *, scan: bool) -> str:
         'MATCH (a)-[r:`USES`]->(b) WHERE id(r) % $parts = $part'
     """
     pattern = f"MATCH (a)-[r{_any_of(types)}]->(b)"
-    chosen = f"{pattern} WHERE id(r) % $parts = $part" if scan else f"UNWIND $ids AS i MATCH (a) WHERE id(a) = i {pattern}"
+    of_nodes = "UNWIND $ids AS i MATCH (a) WHERE id(a) = i"
     return f"""
-{chosen}
+{pattern + " WHERE id(r) % $parts = $part" if scan else f"{of_nodes} {pattern}"}
 WITH type(r) AS type, properties(r) AS properties, collect(id(a)) AS starts, collect(id(b)) AS ends
 RETURN collect([type, properties, starts, ends]) AS groups"""
 

@@ -52,7 +52,6 @@ def declare(
     regions: Iterable[Region],
     *,
     weights: WeightStore | None = None,
-    batch: str | None = None,
 ) -> list[str]:
     """Writes areas and regions to the graph, all or none.
 
@@ -61,7 +60,6 @@ def declare(
         areas: Written before the regions; an area that is there already need not be given again.
         regions: Each is built, profiled and embedded if the graph does not have it in just this form.
         weights: Where the weights of regions lie that have any.
-        batch: The key of the ingestion batch that brought them.
 
     Returns:
         The keys of the regions that were new or had changed.
@@ -80,16 +78,22 @@ def declare(
         raise InputError(problems)
     known = _fingerprints(target, regions)
     fresh = [region for region in regions if known.get(region.key) != _fingerprint(region)]
-    area_rows = [_area_row(area, batch) for area in areas]
+    area_rows = [area_row(area) for area in areas]
     # Measured before anything is written, so that no transaction stays open meanwhile.
-    region_rows = [_region_row(region, weights, batch) for region in fresh]
+    region_rows = [{**_declared(region), **_measured(region, weights)} for region in fresh]
     target.execute(lambda transaction: _write(transaction, area_rows, fresh, region_rows))
     return [region.key for region in fresh]
 
 
 def area_row(area: Area) -> dict[str, Any]:
     """An area as the properties of its node."""
-    return _area_row(area, None)
+    return {
+        "key": area.key,
+        "name": area.name,
+        "description": area.description,
+        "accepts": _port_text(area.accepts),
+        "emits": _port_text(area.emits),
+    }
 
 
 def region_rows(
@@ -231,22 +235,6 @@ def _write(
 def _wires(key: str, ports: Iterable[Port]) -> list[dict[str, Any]]:
     # A region may have several ports of one modality: the key tells their relationships apart.
     return [{"start": key, "end": port.modality, "key": port.name, "port": port.name} for port in ports]
-
-
-def _area_row(area: Area, batch: str | None) -> dict[str, Any]:
-    return {
-        "key": area.key,
-        "name": area.name,
-        "description": area.description,
-        "accepts": _port_text(area.accepts),
-        "emits": _port_text(area.emits),
-        **({} if batch is None else {"batch": batch}),
-    }
-
-
-def _region_row(region: Region, weights: WeightStore | None, batch: str | None) -> dict[str, Any]:
-    told = {} if batch is None else {"batch": batch}
-    return {**_declared(region), **_measured(region, weights), **told}
 
 
 def _declared(region: Region) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 tokenize     texts → tokens for the encoder
 embed_text   texts → unit vectors of 384 numbers; everything that embeds text goes through it
+ENCODER      which encoder that is: vectors of two encoders must never be compared
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-__all__ = ["AREAS", "REGIONS", "embed_text", "tokenize"]
+__all__ = ["AREAS", "ENCODER", "REGIONS", "embed_text", "tokenize"]
 
 # What the model's own configuration says, in tokens.
 _LENGTH = 256
-_BATCH = 64
+# What one pass of the encoder takes: its intermediate values then fit the processor's cache.
+_BATCH_TOKENS = 1024
+# What one call of the tokenizer takes: it keeps what it cuts off until it returns.
+_BLOCK_TEXTS = 4096
+_BLOCK_CHARACTERS = 2_000_000
+# No text of words needs more for 256 tokens; a cell of ten megabytes would take seconds to split.
+_LONGEST = 100_000
+
+# Counted up when the same text would get another vector.
+ENCODER = "all-MiniLM-L6-v2/256/1"
 
 _TOKENS = Port.parse("tokens", "text[row=2,token=*] int64 raw")
 _FEATURES = Port.parse("features", "text[feature=384] float32 features")
@@ -68,10 +78,7 @@ def tokenize(texts: Sequence[str]) -> NDArray[np.int64]:
         >>> tokenize(["a red circle", "hello"]).shape
         (2, 2, 5)
     """
-    found = _tokenizer().encode_batch(list(texts))
-    longest = len(found[0].ids) if found else 0
-    rows = [(text.ids, text.attention_mask) for text in found]
-    return np.array(rows, dtype=np.int64).reshape(len(found), 2, longest)
+    return _padded([ids for block in _blocks(texts) for ids in _split(texts[block])])
 
 
 def embed_text(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -90,17 +97,65 @@ def embed_text(texts: Sequence[str]) -> NDArray[np.float32]:
         >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
         True
     """
+    vectors = np.empty((len(texts), TEXT_DIMENSION), dtype=np.float32)
+    for block in _blocks(texts):
+        vectors[block] = _embed_block(texts[block])
+    return vectors
+
+
+def _embed_block(texts: Sequence[str]) -> NDArray[np.float32]:
     import torch
 
     vectors = np.empty((len(texts), TEXT_DIMENSION), dtype=np.float32)
-    # Texts of like length share a batch, so that little padding is computed.
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    for start in range(0, len(order), _BATCH):
-        rows = order[start : start + _BATCH]
-        tokens = torch.from_numpy(tokenize([texts[row] for row in rows]))
+    tokens = _split(texts)
+    for rows in _batches([len(ids) for ids in tokens]):
+        batch = torch.from_numpy(_padded([tokens[row] for row in rows]))
         with torch.inference_mode():
-            vectors[rows] = _encoder()(tokens)["features"].numpy()
+            vectors[rows] = _encoder()(batch)["features"].numpy()
     return vectors
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[slice]:
+    """Runs of texts, each short enough for one call of the tokenizer."""
+    start = characters = 0
+    for row, text in enumerate(texts):
+        characters += min(len(text), _LONGEST)
+        if row > start and (row - start >= _BLOCK_TEXTS or characters > _BLOCK_CHARACTERS):
+            yield slice(start, row)
+            start, characters = row, min(len(text), _LONGEST)
+    if start < len(texts):
+        yield slice(start, len(texts))
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Rows of like length share a batch, so that little padding is computed; a batch counts tokens, not texts."""
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[row] > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _split(texts: Sequence[str]) -> list[list[int]]:
+    found = _tokenizer().encode_batch([_encodable(text[:_LONGEST]) for text in texts])
+    return [text.ids for text in found]
+
+
+def _encodable(text: str) -> str:
+    """Halves of surrogate pairs are no characters, and the tokenizer refuses them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _padded(tokens: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    longest = max(map(len, tokens), default=0)
+    rows = np.zeros((len(tokens), 2, longest), dtype=np.int64)
+    for row, ids in enumerate(tokens):
+        rows[row, 0, : len(ids)] = ids
+        rows[row, 1, : len(ids)] = 1
+    return rows
 
 
 @cache
@@ -117,7 +172,7 @@ def _tokenizer() -> Any:
     from cortigraph.regions.minilm import model_folder
 
     tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
-    # The file's own settings pad every text to 128 tokens.
+    # The file's own settings cut every text at 128 tokens, and pad it to them.
     tokenizer.enable_truncation(_LENGTH)
-    tokenizer.enable_padding()
+    tokenizer.no_padding()
     return tokenizer

@@ -84,10 +84,8 @@ def test_an_unchanged_job_writes_nothing_even_if_others_have_written(clean_store
 
 def test_what_two_jobs_assert_stays_until_both_are_gone(clean_store, home, ingest):
     ingest("one", PEOPLE, {"people.csv": "id,name,age\na,Ann,1\nb,Bob,2\n"})
-    two = {
-        "sources": {"people": {"path": "people.csv"}},
-        "nodes": [{"source": "people", "key": "id", "properties": {"name": "name"}}],
-    }
+    names = {"source": "people", "key": "id", "properties": {"name": "name"}}
+    two = {"sources": {"people": {"path": "people.csv"}}, "nodes": [names]}
     ingest("two", two, {"people.csv": "id,name\nb,Robert\nc,Cy\n"})
     assert carried(clean_store) == {"a": [1], "b": [1, 2], "c": [2]}
     assert graph(clean_store)[0][1] == {"key": "b", "name": "Robert", "age": 2}

@@ -79,11 +79,11 @@ def test_changed_ports_leave_no_old_wires(clean_store):
 
 
 def test_people_can_query_it(clean_store):
-    declare(clean_store, FEW_AREAS, FEW, batch="batch/1")
+    declare(clean_store, FEW_AREAS, FEW)
     query = """
         MATCH (a:Area)-[:HAS_REGION]->(r:Region)-[e:EMITS]->(m:Modality) WHERE r.parameters > 1000
         RETURN a.key AS area, r.name AS name, r.licence AS licence, r.trainable AS trainable, r.flops AS flops,
-               r.latency_ms > 0 AS timed, size(r.embedding) AS dimension, r.batch AS batch,
+               r.latency_ms > 0 AS timed, size(r.embedding) AS dimension,
                m.key AS modality, collect(e.port) AS ports"""
     rows = clean_store.read(query)
     assert len(rows) == 1
@@ -96,7 +96,6 @@ def test_people_can_query_it(clean_store):
         "flops": 1216768,
         "timed": True,
         "dimension": REGION_DIMENSION,
-        "batch": "batch/1",
         "modality": "image",
     }
 

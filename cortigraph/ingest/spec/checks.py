@@ -9,9 +9,8 @@ from pydantic import BaseModel
 
 from cortigraph.graph.errors import CortigraphError, InputError
 from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
-from cortigraph.train.data.files import find_files
-from cortigraph.train.data.problems import DataError, Problems
-from cortigraph.train.data.table import list_samples
+from cortigraph.train.data.kinds import check_any
+from cortigraph.train.data.problems import DataError
 
 if TYPE_CHECKING:
     from cortigraph.ingest.job import Origin, Place
@@ -103,13 +102,8 @@ def _builders(origin: Origin) -> Iterator[tuple[Place, str]]:
 
 
 def _data_problems(place: Place, item: DatasetItem, origin: Origin) -> Iterator[tuple[Place, str]]:
-    problems = Problems()
     try:
-        listing = list_samples(item, origin.base)
-        for each in item.inputs.values():
-            if each.modality != "text" or item.folder is not None:
-                find_files(listing, each.column, item.allow_outside, problems)
-        problems.check()
+        check_any(item.spec(), origin.base)
     except DataError as error:
         for problem in error.problems:
             yield data_problem(place, problem)

@@ -124,7 +124,7 @@ def _datasets(store: Store, home: Home, job: Job, staged: Staged, progress: Prog
     if dry:
         fresh = [{"key": item.key, "name": item.name or item.key} for item in job.datasets if item.key not in known]
         _add_nodes(staged, Label.DATASET, fresh)
-    described = data.describe(job, items, home, progress)
+    described = data.describe(store, job, items, home, progress)
     for each in described:
         key = each.node["key"]
         _add_nodes(staged, Label.MODALITY, each.modalities)

@@ -116,30 +116,34 @@ class _Settling:
             return None
         if key in self.items:
             return self._region(key, waiting)
-        found = self.regions.get(key) or self.known.get(key) or self._bring(place, key)
+        found = self.regions.get(key) or self._bring(place, key) or self.known.get(key)
         if found is None:
             known = {*self.items, *self.known, *self.shipped}
             self._note((*place, "like"), str(UnknownKeyError("region", key, known)))
         return found
 
     def _bring(self, place: Place, key: str) -> Region | None:
-        """A region of the package that the graph lacks so far."""
+        """A region of the package, unless the graph has another of that name: it belongs to the job, too."""
         region = self.shipped.get(key)
-        if region is not None:
+        if region is not None and self.known.get(key, region) == region:
             self.places[key] = (*place, "like")
             self._area(place, region)
             self.regions[key] = region
-        return region
+            return region
+        return None
 
     def _area(self, place: Place, region: Region) -> None:
-        declared = {*self.areas, *(item.key for item in self.job.areas), *self.known_areas}
+        declared = {*self.areas, *(item.key for item in self.job.areas)}
         if region.area in declared:
             return
-        if region.area in self.shipped_areas:
+        shipped, known = (areas.get(region.area) for areas in (self.shipped_areas, self.known_areas))
+        if shipped is not None and known in (None, shipped):
             self.areas[region.area] = self.shipped_areas[region.area]
             self.places[region.area] = (*place, "area")
             return
-        problem = UnknownKeyError("area", region.area, {*declared, *self.shipped_areas})
+        if known is not None:
+            return
+        problem = UnknownKeyError("area", region.area, {*declared, *self.known_areas, *self.shipped_areas})
         self._note((*place, "area"), f"{problem}; or declare it under `areas`")
 
     def _wrong(self, place: Place, region: Region) -> list[tuple[Place, str]]:

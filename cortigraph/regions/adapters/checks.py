@@ -41,7 +41,7 @@ def state_problems(module: nn.Module) -> list[str]:
 
     Example:
         >>> state_problems(nn.Linear(2, 3).half())[0]
-        "weight is float16; give the module in full precision: module.float()"
+        'weight is float16; give the module in full precision: module.float()'
     """
     problems = [problem for name, value in _tensors(module) for problem in _wrong(name, value)]
     extra = [name for name, value in _state(module).items() if not isinstance(value, Tensor)]

@@ -60,6 +60,7 @@ def rows(
     *,
     name: str = "",
     description: str = "",
+    vectors: Mapping[str, Any] | None = None,
 ) -> Described:
     """What the graph is to hold about a data set; nothing is written.
 
@@ -70,6 +71,7 @@ def rows(
         base: Folder that relative paths start from.
         name: For people; the key when left out.
         description: In words: it is found by them, and likened to others.
+        vectors: `embedding` and `text_embedding`, if they are known: of the same samples and words.
 
     Returns:
         Plain values.
@@ -86,8 +88,7 @@ def rows(
         **(dataset.facts if isinstance(dataset, Tracking) else {"classes": dataset.classes}),
         "spec": spec.model_dump_json(exclude_defaults=True),
         "base": str(base.resolve()),
-        "embedding": embedding_of(dataset, text).tolist(),
-        "text_embedding": embed_text([text])[0].tolist(),
+        **(vectors or _vectors(dataset, text)),
     }
     return Described(
         node=node,
@@ -99,6 +100,10 @@ def rows(
     )
 
 
+def _vectors(dataset: Dataset | Tracking, text: str) -> dict[str, list[float]]:
+    return {"embedding": embedding_of(dataset, text).tolist(), "text_embedding": embed_text([text])[0].tolist()}
+
+
 def record(
     target: Store | Transaction,
     key: str,
@@ -108,7 +113,6 @@ def record(
     *,
     name: str = "",
     description: str = "",
-    batch: str | None = None,
 ) -> None:
     """Writes what the graph remembers about a data set; again is the same as once.
 
@@ -120,12 +124,11 @@ def record(
         base: Folder that relative paths start from.
         name: For people; the key when left out.
         description: In words: it is found by them, and likened to others.
-        batch: The key of the ingestion that brought it.
     """
     told = rows(key, dataset, spec, base, name=name, description=description)
     merge_nodes(target, Label.MODALITY, told.modalities)
     merge_nodes(target, Label.TASK, [{"key": told.task}])
-    merge_nodes(target, Label.DATASET, [told.node | ({"batch": batch} if batch else {})])
+    merge_nodes(target, Label.DATASET, [told.node])
     target.write(FORGET_INPUTS, key=key, keys=[row["key"] for row in told.inputs])
     merge_edges(target, RelType.HAS_MODALITY, Label.DATASET, Label.MODALITY, told.inputs)
     merge_edges(target, RelType.FOR_TASK, Label.DATASET, Label.TASK, [{"start": key, "end": told.task}])

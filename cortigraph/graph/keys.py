@@ -1,0 +1,104 @@
+"""Keys and rows: the two names of a node, and the one translator between them.
+
+A key names a node for ever; a row is its place in one snapshot and means nothing outside it. They are different types,
+so that a checker sees where one is taken for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NewType, overload
+
+from cortigraph.graph.errors import InputError, UnknownKeyError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Key", "Keys", "Row"]
+
+Key = NewType("Key", str)
+Row = NewType("Row", int)
+NEAR = 200
+
+
+class Keys(Sequence[Key]):
+    """The keys of one label, sorted: `keys[row]` is a key, `keys.row(key)` its row.
+
+    Args:
+        array: A `pyarrow.StringArray`, sorted by code point, no key twice; may lie in a memory-mapped file.
+        label: Whose keys, for messages.
+
+    Example:
+        >>> import pyarrow
+        >>> keys = Keys(pyarrow.array(["a", "b"]), "Area")
+        >>> keys[0], keys.row("b"), keys.rows(["b", "a"]).tolist(), len(keys)
+        ('a', 1, [1, 0], 2)
+    """
+
+    def __init__(self, array: Any, label: str) -> None:
+        self.array = array
+        self.label = label
+        self._rows: dict[Key, Row] | None = None
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    @overload
+    def __getitem__(self, row: int) -> Key: ...
+    @overload
+    def __getitem__(self, row: slice) -> Keys: ...
+    def __getitem__(self, row: int | slice) -> Key | Keys:
+        if isinstance(row, slice):
+            if row.step not in (None, 1):
+                raise InputError(f"keys can be cut without a step only, got a step of {row.step}")
+            return Keys(self.array[row], self.label)
+        return Key(self.array[int(row)].as_py())
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.array.to_pylist())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._known()
+
+    def __repr__(self) -> str:
+        return f"Keys({len(self)} of {self.label})"
+
+    def row(self, key: str) -> Row:
+        """The row of a key.
+
+        Args:
+            key: Which.
+
+        Raises:
+            UnknownKeyError: No node of this label has it; names those nearest by.
+        """
+        found = self._known().get(Key(key))
+        if found is None:
+            raise UnknownKeyError(self.label, key, self._near(key), where="in this snapshot")
+        return found
+
+    def rows(self, keys: Iterable[str]) -> npt.NDArray[np.int64]:
+        """The rows of many keys, in their order.
+
+        Args:
+            keys: Which.
+
+        Raises:
+            UnknownKeyError: No node of this label has one of them.
+        """
+        import numpy as np
+
+        return np.fromiter((self.row(key) for key in keys), np.int64)
+
+    def _known(self) -> dict[Key, Row]:
+        if self._rows is None:
+            self._rows = {key: Row(row) for row, key in enumerate(self)}
+        return self._rows
+
+    def _near(self, key: str) -> list[str]:
+        """Where it would stand; to compare it with a million keys would take minutes."""
+        import bisect
+
+        place = bisect.bisect_left(self, key)
+        return list(self[max(0, place - NEAR) : place + NEAR])
