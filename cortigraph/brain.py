@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cortigraph.reasoning.selection import RankedRegion
     from cortigraph.reasoning.solving.solution import Solution
     from cortigraph.reasoning.solving.trial import Watcher
-    from cortigraph.train.data.files import Progress
+    from cortigraph.ingest.sources.base import Progress
 
 __all__ = ["Brain"]
 

@@ -4,6 +4,9 @@ It leaves its parent's session, so that it outlives the command that started it,
 has been connected for a while. What it tells its parent goes through a pipe, in JSON lines: `{"port": …}` when Bolt
 answers or `{"failed": …}`, after `{"pid": …}`; a pipe that closes without either means that the process died.
 
+`SIGUSR1` asks it to take over a store that was made beside its own (see `_swap`): it shuts its databases down, lets the
+other in, and opens them again at the same port, which takes half a second because Java stays warm.
+
 A lock on `running.lock` is held as long as the process lives. The operating system lets go of it even when the
 process is killed, so the next server knows for certain that the store is free.
 """
@@ -68,15 +71,42 @@ def main() -> None:
     os._exit(0)
 
 
+class _Asked:
+    """What signals ask for."""
+
+    def __init__(self) -> None:
+        self._news = threading.Event()
+        self.to_stop = False
+        self.to_swap = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGUSR1, self._swap)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that started us may close
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something was asked for within this time."""
+        asked = self._news.wait(seconds)
+        self._news.clear()
+        return asked
+
+    def _stop(self, *_: Any) -> None:
+        self.to_stop = True
+        self._news.set()
+
+    def _swap(self, *_: Any) -> None:
+        self.to_swap = True
+        self._news.set()
+
+
 def _serve(database: Path, jars: Path, port: int, version: str, pipe: Any) -> None:
     from filelock import FileLock
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that started us may close
+    from cortigraph.graph import _swap
+
+    asked = _Asked()
     with FileLock(database / "running.lock", timeout=OLD_SERVER_SECONDS):
         _start_java(jars)
+        _swap.complete(database)
         dbms = _start_neo4j(database, port)
         try:
             _set_password(dbms, database)
@@ -84,7 +114,11 @@ def _serve(database: Path, jars: Path, port: int, version: str, pipe: Any) -> No
             state = _write_state(database, bound, version)
             _tell(pipe, {"port": bound})
             pipe.close()
-            _wait(stop, bound)
+            while _wait(asked, bound):
+                asked.to_swap = False
+                dbms.shutdown()
+                _swap.complete(database)
+                dbms = _start_neo4j(database, bound)
             # From here on nobody should find this server. A newer one's file is never touched: we hold the lock.
             state.unlink(missing_ok=True)
         finally:
@@ -101,9 +135,6 @@ def _start_java(jars: Path) -> None:
         str(jvm),
         f"-Xmx{os.environ.get('CORTIGRAPH_HEAP') or '1g'}",
         "-Xrs",  # signals are ours: SIGTERM must end in a clean shutdown of the store
-        # The quick compiler only: a start takes half the processor time, and training needs the cores as well.
-        # Long scans are 1.5 times slower than with the slow one, once that has warmed up.
-        "-XX:TieredStopAtLevel=1",
         "--enable-native-access=ALL-UNNAMED",
         "--add-opens=java.base/java.nio=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
@@ -170,16 +201,20 @@ def _write_state(database: Path, port: int, version: str) -> Path:
     return path
 
 
-def _wait(stop: threading.Event, port: int) -> None:
-    """Return when asked to stop, or when no client has been connected for `CORTIGRAPH_IDLE` seconds (0: never)."""
+def _wait(asked: _Asked, port: int) -> bool:
+    """Wait for something to do: true when asked to swap, false when asked to stop or when nobody needs this server.
+
+    Nobody does if no client has been connected for `CORTIGRAPH_IDLE` seconds (0: never).
+    """
     idle = float(os.environ.get("CORTIGRAPH_IDLE") or 900)
     last_seen = time.monotonic()
-    while not stop.wait(min(POLL_SECONDS, idle / 4 or POLL_SECONDS)):
+    while not asked.wait(min(POLL_SECONDS, idle / 4 or POLL_SECONDS)):
         if not idle or _clients(port):
             last_seen = time.monotonic()
         elif time.monotonic() - last_seen > idle:
             _log(f"no client for {idle:.0f} s: stopping")
-            return
+            return False
+    return not asked.to_stop
 
 
 def _clients(port: int) -> int:

@@ -213,6 +213,10 @@ def collected(query: str, names: list[str]) -> str:
 PING = "RETURN 1 AS one"
 STORE_ID = "CALL db.info() YIELD id RETURN id"
 COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions[0] AS version, edition"
+ANY_NODE = "MATCH (n) WHERE NOT n:Migration AND NOT n:Lease RETURN 1 AS one LIMIT 1"
+COUNT_LOADED = """
+MATCH (n) WHERE NOT n:Migration WITH count(n) AS nodes
+RETURN nodes, COUNT { ()-->() } AS relationships"""
 COUNT_BY_LABEL = "MATCH (n) UNWIND labels(n) AS label RETURN label, count(*) AS count ORDER BY label"
 DELETE_SOME = "MATCH (n) WHERE NOT n:Migration WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS deleted"
 
@@ -242,7 +246,8 @@ CHECKS = (
         "run without record",
         "lacks {detail}",
         # What others have reported comes without seed and versions: nobody knows them.
-        "MATCH (n:Run) WHERE n.kind IS NULL OR n.kind <> 'reported' WITH n, [p IN ['metrics', 'seed', 'versions', 'finished_at'] WHERE n[p] IS NULL] AS lacks "
+        "MATCH (n:Run) WHERE coalesce(n.kind, '') <> 'reported' "
+        "WITH n, [p IN ['metrics', 'seed', 'versions', 'finished_at'] WHERE n[p] IS NULL] AS lacks "
         f"WHERE size(lacks) > 0 RETURN {_NODE}, lacks AS detail",
     ),
     (

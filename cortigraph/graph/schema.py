@@ -193,11 +193,12 @@ def recorded_version(store: Executor) -> int:
     return version
 
 
-def migrate(store: Executor) -> list[Migration]:
+def migrate(store: Executor, *, wait: bool = True) -> list[Migration]:
     """Bring the store to the newest schema. Safe to call twice, and from several processes at once.
 
     Args:
         store: Any executor.
+        wait: Whether to wait until new indexes have taken in what is there already.
 
     Returns:
         The migrations that were applied now; none if the store was up to date.
@@ -213,19 +214,19 @@ def migrate(store: Executor) -> list[Migration]:
         # Two who build indexes at once may dead-lock on each other for longer than the driver tries again. Every
         # statement may run twice, so whoever lost waits a little and finds most of the work done.
         with contextlib.suppress(BusyError):
-            return _migrate_once(store)
+            return _migrate_once(store, wait)
         time.sleep(random.uniform(0.5, 2.0) * attempt)
-    return _migrate_once(store)
+    return _migrate_once(store, wait)
 
 
-def _migrate_once(store: Executor) -> list[Migration]:
+def _migrate_once(store: Executor, wait: bool) -> list[Migration]:
     version = recorded_version(store)
     due = [migration for migration in MIGRATIONS if migration.version > version]
     for migration in due:
         for statement in migration.statements():
             store.write(statement)
         store.write(cypher.RECORD_MIGRATION, key=migration.key, version=migration.version, name=migration.name)
-    if due:
+    if due and wait:
         # An index that is still being built answers with nothing, or not at all.
         store.read(cypher.AWAIT_INDEXES, seconds=INDEX_SECONDS)
     return due
