@@ -66,7 +66,7 @@ class Brain:
         *,
         tables: Mapping[str, object] | None = None,
         prune: bool = False,
-        max_rejects: int = 0,
+        max_rejects: int | None = None,
         rejects: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Report:
@@ -76,7 +76,8 @@ class Brain:
             job: A YAML file, the same as plain data, or `standard`: the areas and regions that come with the package.
             tables: Sources from Python, by name: pandas, Arrow, or a NetworkX graph `g` as `g.nodes` and `g.edges`.
             prune: Take back what the job's earlier batches brought and its sources speak of no more.
-            max_rejects: How many wrong rows are left out, and written to a folder, before everything stops.
+            max_rejects: How many wrong rows are left out, and written to a folder, before everything stops; else as
+                the job says.
             rejects: That folder.
             progress: Told how far it is.
 

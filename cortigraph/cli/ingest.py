@@ -23,7 +23,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PruneOption = Annotated[
     bool, typer.Option("--prune", help="Take back what earlier runs brought and the sources speak of no more.")
 ]
-MaxRejectsOption = Annotated[int, typer.Option(min=0, help="Wrong rows to leave out before everything stops.")]
+MaxRejectsOption = Annotated[
+    int | None, typer.Option(min=0, help="Wrong rows to leave out before everything stops; else as the job says.")
+]
 MendedOption = Annotated[
     Path | None, typer.Option("--mended", help="Read the sources from a folder of rejects, after they were mended.")
 ]
@@ -35,7 +37,7 @@ def plan(
     as_json: JsonOption = False,
     home: HomeOption = None,
     prune: PruneOption = False,
-    max_rejects: MaxRejectsOption = 0,
+    max_rejects: MaxRejectsOption = None,
     mended: MendedOption = None,
 ) -> None:
     """Show what a run would create, update and leave, how long it takes, and its Cypher. Writes nothing."""
@@ -60,7 +62,7 @@ def run(
     as_json: JsonOption = False,
     home: HomeOption = None,
     prune: PruneOption = False,
-    max_rejects: MaxRejectsOption = 0,
+    max_rejects: MaxRejectsOption = None,
     rejects: Annotated[Path | None, typer.Option(help="Folder for the rows that are left out.")] = None,
     mended: MendedOption = None,
     first_load: Annotated[

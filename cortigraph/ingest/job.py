@@ -70,6 +70,8 @@ class Job(BaseModel):
         areas: Functional areas.
         regions: Regions, in any order.
         datasets: Data sets.
+        max_rejects: How many wrong rows are left out before everything stops, unless a run says otherwise: for sources
+            that are known to have some.
         sources: Files (or, from Python, tables) that mappings read, by name.
         nodes: Mappings of rows to nodes.
         relationships: Mappings of rows to relationships.
@@ -90,6 +92,7 @@ class Job(BaseModel):
     areas: tuple[AreaItem, ...] = ()
     regions: tuple[RegionItem, ...] = ()
     datasets: tuple[DatasetItem, ...] = ()
+    max_rejects: Annotated[int, Field(ge=0)] = 0
     sources: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")], SourceSpec] = {}
     nodes: tuple[NodeMapping, ...] = ()
     relationships: tuple[EdgeMapping, ...] = ()
@@ -143,7 +146,9 @@ class Job(BaseModel):
             brought, joined = card.mappings(number, self.job, tables)
             nodes += brought
             edges += joined
-        return nodes, edges
+        areas = [node.in_area() for node in nodes if node.area is not None]
+        nodes = [node.with_area() for node in nodes] + [area for area, _ in areas]
+        return nodes, edges + [edge for _, edge in areas]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], base: str | Path = ".") -> Job:

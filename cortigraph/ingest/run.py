@@ -122,6 +122,7 @@ class _Run:
                 found = self._work.found(staged, ledger.records(self._store))
                 embed(found.difference, self._home, self._progress)
             counters = self._write(lease, staged, found)
+        Archive.open(self._home, self._work.batch.key).note(self._store.version())
         return self._report(self._work.batch.key, found.difference.told(), counters)
 
     def _as_before(self) -> Mapping[str, Mapping[str, int]] | None:
@@ -157,14 +158,13 @@ class _Run:
             **batch.manifest(number),
             "weak": [[told(kind), sorted(names)] for kind, names in staged.weak.items()],
         }
-        archive = save(self._home, manifest, found.parts(staged))
+        save(self._home, manifest, found.parts(staged))
         if self._work.options.first_load and loads_first(self._store, changes):
             counters = first_load(self._store, batch, number, changes, found.difference.totals(), self._progress)
         else:
             ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
             counters = write(self._store, lease, batch.key, changes, self._progress)
             ledger.finish(self._store, lease, batch.key, state="done", **found.difference.totals())
-        archive.note(self._store.version())
         return counters
 
     def _report(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cortigraph.graph.errors import InputError
 from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.history import History, Record
 from cortigraph.ingest.batches.target import Target, gone_since
@@ -35,14 +36,15 @@ class Options:
 
     Args:
         prune: Take back what the job's earlier batches brought and its sources speak of no more.
-        max_rejects: How many wrong rows are tolerated, and written to a folder, before everything stops.
-        rejects: That folder; else one beside the working folder that is named after the job.
+        max_rejects: How many wrong rows are tolerated, and written to a folder, before everything stops; else what the
+            job says.
+        rejects: That folder; else one in the home.
         mended: Read the sources from such a folder, after its rows were mended.
         first_load: Whether a large source may go into an empty store through Neo4j's import tool.
     """
 
     prune: bool = False
-    max_rejects: int = 0
+    max_rejects: int | None = None
     rejects: Path | None = None
     mended: Path | None = None
     first_load: bool = True
@@ -138,8 +140,10 @@ class Work:
         progress: Progress,
     ) -> None:
         self.store, self.home, self.job, self.options = store, home, job, options
-        self.rejects = Rejects(options.max_rejects)
+        self.rejects = Rejects(job.max_rejects if options.max_rejects is None else options.max_rejects)
         self._progress = progress
+        if options.rejects is not None and options.rejects.exists() and any(options.rejects.iterdir()):
+            raise InputError(f"the folder for rejects, {options.rejects}, is not empty; choose another, or --mended it")
         cards = job.tables()
         self.mappings = job.mappings(cards)
         self.sources = self._opened({**cards, **(tables or {})})
@@ -176,8 +180,8 @@ class Work:
         """Writes the rows that were left out, where somebody can mend them; returns the files."""
         if not len(self.rejects):
             return ()
-        folder = self.options.rejects or Path(f"{self.job.job}-rejects")
-        return tuple(str(path) for path in self.rejects.write(folder))
+        folder = self.options.rejects or self.home.batches / "rejects" / self.batch.key.replace("/", "@")
+        return tuple(str(path) for path in self.rejects.write(folder, self.sources))
 
     def _opened(self, tables: Mapping[str, object]) -> dict[str, Source]:
         from cortigraph.ingest.rejects import mended

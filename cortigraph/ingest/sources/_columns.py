@@ -50,6 +50,7 @@ class Columns:
     def from_texts(self, name: str, texts: pa.Array) -> tuple[pa.Array, Reasons]:
         """A column of text as what it is to be."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         kind = self.kinds.get(name, TEXT)
         if kind.name == "datetime":
@@ -58,6 +59,8 @@ class Columns:
             if name not in self._zoned:
                 return pa.nulls(len(texts)), {}
             kind = Type("instant") if self._zoned[name] else kind
+        if self.spec.thousands and kind.name in ("int", "float"):
+            texts = pc.replace_substring(texts, self.spec.thousands, "")
         return from_text(texts, kind, self.spec.separator)
 
     def without_missing(self, cells: pa.Array) -> pa.Array:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cortigraph.graph.errors import InputError
 from cortigraph.ingest.sources._paths import Found, files_of, near
 from cortigraph.ingest.sources.types import parse_type
+from cortigraph.ingest.sources.unpivot import Unpivot, Unpivoted
 
 if TYPE_CHECKING:
     from cortigraph.ingest.sources._files import Place
@@ -55,6 +56,8 @@ class SourceSpec(BaseModel):
             `vector[N]`. A time that names its zone becomes a moment of UTC; a column has zones throughout or nowhere.
         separator: Between the items of a list in a cell.
         longest: A cell of more bytes is refused.
+        thousands: What stands between thousands in numbers, such as the comma of 1,013.01.
+        unpivot: Reads a matrix as a long table, one row a cell.
 
     Example:
         >>> SourceSpec(path="people.csv", types={"age": "int"}).separator
@@ -72,6 +75,8 @@ class SourceSpec(BaseModel):
     types: dict[str, str] = {}
     separator: Annotated[str, Field(min_length=1)] = "|"
     longest: Annotated[int, Field(ge=1, le=1 << 30)] = 16 << 20
+    thousands: str | None = None
+    unpivot: Unpivot | None = None
 
 
 def open_sources(
@@ -124,6 +129,8 @@ def _opened(name: str, spec: SourceSpec, base: Path) -> Source:
     source = _made(name, spec, found.places)
     if found.places or spec.header:
         _check_types(spec, source.columns())
+    if spec.unpivot is not None and (found.places or spec.header):
+        return Unpivoted(source, spec.unpivot)
     return source
 
 

@@ -22,9 +22,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from cortigraph.graph.errors import InputError
-from cortigraph.graph.schema import Label, RelType
+from cortigraph.graph.schema import Label
 from cortigraph.ingest.spec.cells import Cell
-from cortigraph.ingest.spec.mapping import RESERVED, EdgeMapping, End, NodeMapping
+from cortigraph.ingest.spec.mapping import RESERVED, EdgeMapping, NodeMapping
 from cortigraph.ingest.spec.results import ResultsItem
 
 if TYPE_CHECKING:
@@ -94,15 +94,10 @@ class CardsItem(BaseModel):
         source = f"_cards-{number}"
         names = [name for name in tables[source].column_names if name not in ("key", "file")]
         region: dict[str, Any] = {"label": Label.REGION, "key": Cell(column="key"), "area": self.area}
-        area: dict[str, Any] = {"label": Label.AREA, "key": Cell(value=self.area)}
-        told = {name: Cell(column=name) for name in names} | {"area": Cell(value=self.area)}
+        told = {name: Cell(column=name) for name in names}
         embed = ("name", "description") if self.embed else ()
-        area_name = {"name": Cell(value=self.area)}
-        nodes = [
-            NodeMapping(source=source, **region, properties=told, embed=embed),
-            NodeMapping(source=source, **area, properties=area_name, weak=("name",)),
-        ]
-        edges = [EdgeMapping(source=source, type=RelType.HAS_REGION, start=End(**area), end=End(**region))]
+        nodes = [NodeMapping(source=source, **region, properties=told, embed=embed)]
+        edges: list[EdgeMapping] = []
         if f"_results-{number}" in tables:
             brought, joined = self._result_mappings(number, job, tables[f"_results-{number}"])
             nodes, edges = nodes + brought, edges + joined

@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
 
+from cortigraph.graph.errors import InputError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from cortigraph.ingest.sources.base import Block
 
-__all__ = ["Cell", "CellField", "texts"]
+__all__ = ["FILE", "Cell", "CellField", "texts"]
 
+FILE = ":file"  # in a template, the name of the row's file
 _HOLE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -73,7 +76,7 @@ class Cell(BaseModel):
     def columns(self) -> list[str]:
         """The columns that it reads."""
         if self.template is not None:
-            return _HOLE.findall(self.template)
+            return [name for name in _HOLE.findall(self.template) if name != FILE]
         return [] if self.column is None else [self.column]
 
     def __str__(self) -> str:
@@ -90,13 +93,15 @@ class Cell(BaseModel):
 
         rows = block.table.num_rows
         if self.file:
-            return _constant(PurePath(block.file).name.split(".")[0], rows)
+            return self._shaped(_file_name(block))
         if self.value is not None:
             return _constant(self.value, rows)
         if self.template is not None:
             return self._shaped(_filled(self.template, block))
         found = self._shaped(block.table.column(self.column))
         if self.scale is not None:
+            if not (pa.types.is_integer(found.type) or pa.types.is_floating(found.type)):
+                raise InputError(f"scale needs numbers: give column {self.column!r} the type float in its source")
             found = pc.multiply(pc.cast(found, pa.float64()), self.scale)
         return found
 
@@ -134,6 +139,10 @@ def texts(column: pa.Array) -> pa.Array:
     return pc.cast(column, pa.string())
 
 
+def _file_name(block: Block) -> pa.Array:
+    return _constant(PurePath(block.file).name.split(".")[0], block.table.num_rows)
+
+
 def _constant(value: Any, rows: int) -> pa.Array:
     import pyarrow as pa
 
@@ -148,7 +157,8 @@ def _filled(template: str, block: Block) -> pa.Array:
     parts: list[Any] = []
     at = 0
     for hole in _HOLE.finditer(template):
-        parts += [pa.scalar(template[at : hole.start()], pa.string()), texts(block.table.column(hole[1]))]
+        filled = _file_name(block) if hole[1] == FILE else texts(block.table.column(hole[1]))
+        parts += [pa.scalar(template[at : hole.start()], pa.string()), filled]
         at = hole.end()
     parts.append(pa.scalar(template[at:], pa.string()))
     return pc.binary_join_element_wise(*parts, pa.scalar("", pa.string()))

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from cortigraph.graph.schema import Label
+from cortigraph.graph.schema import Label, RelType
 from cortigraph.ingest.spec.cells import Cell, CellField
 
 __all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property"]
@@ -76,7 +76,7 @@ class End(BaseModel):
     @classmethod
     def parse(cls, told: Any) -> Any:
         """A cell alone is the key of an entity."""
-        return {"key": told} if isinstance(told, str) else told
+        return {"key": told} if isinstance(told, str) or (isinstance(told, dict) and "key" not in told) else told
 
 
 class NodeMapping(_Mapping):
@@ -120,6 +120,20 @@ class NodeMapping(_Mapping):
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+    def with_area(self) -> NodeMapping:
+        """A region says in which area it is."""
+        if self.area is None:
+            return self
+        return self.model_copy(update={"properties": {**self.properties, "area": Cell(value=self.area)}})
+
+    def in_area(self) -> tuple[NodeMapping, EdgeMapping]:
+        """The area of a region, and the relationship that puts the region into it."""
+        rows: dict[str, Any] = {"source": self.source, "having": self.having, "where": self.where}
+        area: dict[str, Any] = {"label": Label.AREA, "key": Cell(value=self.area)}
+        node = NodeMapping(**rows, **area, properties={"name": Cell(value=self.area)}, weak=("name",))
+        region = End(label=Label.REGION, key=self.key, area=self.area)
+        return node, EdgeMapping(**rows, type=RelType.HAS_REGION, start=End(**area), end=region)
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
         """Every cell, with its place in the mapping."""

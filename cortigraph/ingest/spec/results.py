@@ -25,7 +25,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cortigraph.graph.schema import Label, RelType
-from cortigraph.ingest.spec.cells import Cell, CellField
+from cortigraph.ingest.spec.cells import FILE, Cell, CellField
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping, Property
 
 __all__ = ["ResultsItem"]
@@ -53,7 +53,7 @@ class ResultsItem(BaseModel):
     Example:
         >>> told = {"source": "t", "area": "vision.x", "model": "m", "dataset": "d", "metrics": {"accuracy": "top1"}}
         >>> [mapping.label for mapping in ResultsItem.model_validate(told).mappings("job")[0]]
-        ['Region', 'Dataset', 'Run', 'Area']
+        ['Region', 'Dataset', 'Run']
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -117,19 +117,15 @@ class ResultsItem(BaseModel):
         key = _run_key(job, self.model, dataset, self.run)
         told = {**self.properties, **metrics, "kind": Cell(value="reported"), "reported_by": Cell(value=job)}
         names: dict[str, Any] = {"weak": ("name",)}  # whoever declares a region or a data set names it better
-        area_name = {"name": Cell(value=self.area)}
         nodes = [
-            NodeMapping(**rows, **region, **names, properties={"name": self.model, "area": Cell(value=self.area)}),
+            NodeMapping(**rows, **region, **names, properties={"name": self.model}),
             NodeMapping(**rows, **names, label=Label.DATASET, key=dataset, properties={"name": dataset}),
             NodeMapping(**rows, label=Label.RUN, key=key, properties=told),
-            NodeMapping(**rows, **names, label=Label.AREA, key=Cell(value=self.area), properties=area_name),
         ]
         run = End(label=Label.RUN, key=key)
-        area = End(label=Label.AREA, key=Cell(value=self.area))
         edges = [
             EdgeMapping(**rows, type=RelType.OF, start=run, end=End(**region)),
             EdgeMapping(**rows, type=RelType.ON, start=run, end=End(label=Label.DATASET, key=dataset)),
-            EdgeMapping(**rows, type=RelType.HAS_REGION, start=area, end=End(**region)),
         ]
         return nodes, edges
 
@@ -143,4 +139,6 @@ def _run_key(job: str, model: Cell, dataset: Cell, further: tuple[str, ...]) -> 
 def _written(cell: Cell) -> str:
     if cell.column is not None:
         return f"{{{cell.column}}}"
+    if cell.file:
+        return f"{{{FILE}}}"
     return cell.template or str(cell.value)
