@@ -46,7 +46,7 @@ class SnapshotGraph(GraphStore):  # type: ignore[misc]
 
     def get_all_edge_attrs(self) -> list[Any]:
         """What there is: each edge type once, and the layouts that were put."""
-        return [copy.copy(attribute) for attribute in self._attributes.values()]
+        return list(self._attributes.values())
 
     def _put_edge_index(self, edge_index: Any, edge_attr: Any) -> bool:
         name = (edge_attr.edge_type, edge_attr.layout)

@@ -53,7 +53,9 @@ def test_the_graph_comes_as_columns(small, tmp_path):
     assert graph.edges["Entity", "KNOWS", "Entity"].index.tolist() == [[0, 0, 0], [0, 1, 1]]
     assert graph.edges["Entity", "IN", "Area"].index.tolist() == [[1, 0], [0, 1]]
     assert graph.edges["Entity", "IN", "Area"].properties is None
-    assert sorted(edges["weight"] for edges in graph.edges["Entity", "KNOWS", "Entity"].rows() if "weight" in edges) == [
+    assert sorted(
+        edges["weight"] for edges in graph.edges["Entity", "KNOWS", "Entity"].rows() if "weight" in edges
+    ) == [
         0.25,
         0.5,
     ]
@@ -67,7 +69,9 @@ def test_properties_stay_with_their_relationship(small, tmp_path):
     graph = snapshot(small, tmp_path)
     edges = graph.edges["Entity", "PAIR", "Entity"]
     keys = graph.nodes["Entity"].keys
-    found = {(keys[a], keys[b]): row["number"] for (a, b), row in zip(edges.index.T.tolist(), edges.rows(), strict=True)}
+    found = {
+        (keys[a], keys[b]): row["number"] for (a, b), row in zip(edges.index.T.tolist(), edges.rows(), strict=True)
+    }
     assert found == {(row["start"], row["end"]): row["number"] for row in rows}
 
 
