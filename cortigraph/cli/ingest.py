@@ -72,13 +72,16 @@ def run(
 ) -> None:
     """Write what a job declares. Running it again changes nothing; killed, it is finished by `resume`."""
     from cortigraph.cli._bars import bars, opened
+    from cortigraph.graph.home import Home
+    from cortigraph.ingest.batches.intent import Intent
     from cortigraph.ingest.job import load_job
     from cortigraph.ingest.run import run as apply
     from cortigraph.ingest.work import Options
 
     loaded = load_job(job)
     options = Options(prune, max_rejects, rejects, mended, first_load)
-    with bars() as shown, opened(home, shown) as (store, place):
+    # Noted before the server is even started: from here on `resume` knows of it.
+    with Intent(Home.resolve(home), loaded, options), bars() as shown, opened(home, shown) as (store, place):
         report = apply(store, place, loaded, options, progress=shown)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))

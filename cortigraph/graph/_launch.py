@@ -93,13 +93,14 @@ def is_full(database: Path) -> bool:
     return shutil.disk_usage(database).free < LAST_BYTES
 
 
-def launch(database: Path, jars: Path, version: str) -> int:
+def launch(database: Path, jars: Path, version: str, *, any_port: bool = False) -> int:
     """Start the server's process and wait until it answers.
 
     Args:
         database: The server's folder.
         jars: The folder of its jars.
         version: What the state file shall say.
+        any_port: Whatever port is free, even if `CORTIGRAPH_PORT` names one.
 
     Returns:
         The port on which Bolt listens.
@@ -111,7 +112,7 @@ def launch(database: Path, jars: Path, version: str) -> int:
     log = database / "server.log"
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
-    port = _fixed_port()
+    port = 0 if any_port else _fixed_port()
     reading, writing = os.pipe()
     with os.fdopen(reading) as pipe:
         with log.open("ab") as output:

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from cortigraph.graph import _launch, jars
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home
 
-__all__ = ["Address", "Status", "disk_is_full", "ensure", "start", "status", "stop"]
+__all__ = ["Address", "Status", "disk_is_full", "ensure", "paused", "restart", "start", "status", "stop"]
 
 USER = "neo4j"
 STARTING_SECONDS = 300.0
+STOPPING_SECONDS = 60.0
+PANIC_SECONDS = 20.0  # a server that has given up has nothing to write any more: it need not take long to stop
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,13 @@ def ensure(home: Home, progress: jars.Progress | None = None) -> Address:
     return _running_address(home) or start(home, progress)
 
 
-def start(home: Home, progress: jars.Progress | None = None) -> Address:
+def start(home: Home, progress: jars.Progress | None = None, *, any_port: bool = False) -> Address:
     """Start the home's server, or find the one that another process has just started.
 
     Args:
         home: Whose store.
         progress: Called while jars are fetched.
+        any_port: Leave `CORTIGRAPH_PORT` to another server: this one is for a moment.
 
     Returns:
         Where it is and how to log in.
@@ -89,31 +93,97 @@ def start(home: Home, progress: jars.Progress | None = None) -> Address:
         SetupError: Java or the jars can't be had.
         StoreError: The server does not start.
     """
+    with _turn(home):
+        return _running_address(home) or _start(home, progress, any_port=any_port)
+
+
+def restart(home: Home, given_up: Address) -> Address:
+    """Start the home's server anew, unless another process has done so: after a full disk it serves nobody any more.
+
+    Args:
+        home: Whose server.
+        given_up: The one that is of no use.
+
+    Returns:
+        The address of the one that runs now.
+
+    Raises:
+        StoreError: The disk is still full, or the server does not start.
+    """
+    with _turn(home):
+        found = _running_address(home)
+        if found is not None and found != given_up:
+            return found
+        _launch.check_space(home.database)
+        stop(home, PANIC_SECONDS)
+        return _start(home)
+
+
+@contextlib.contextmanager
+def paused(home: Home) -> Iterator[None]:
+    """No server of the home runs inside the block; one that ran is started again after it. Who needs it waits.
+
+    Args:
+        home: Whose server.
+
+    Raises:
+        StoreError: It can't be stopped, or does not start again.
+    """
     from filelock import FileLock, Timeout
 
-    lock = home.database / "starting.lock"
+    with _turn(home):
+        ran = stop(home)
+        try:
+            with FileLock(home.database / "running.lock", timeout=STOPPING_SECONDS):
+                yield
+        except Timeout as error:
+            raise StoreError(f"the server in {home.database} does not end; see server.log there") from error
+        finally:
+            if ran:
+                _start(home)
+
+
+@contextlib.contextmanager
+def _turn(home: Home) -> Iterator[None]:
+    """Processes that start or stop the server of one home take turns."""
+    from filelock import FileLock, Timeout
+
     try:
-        with FileLock(lock, timeout=STARTING_SECONDS):
-            found = _running_address(home)
-            if found is not None:
-                return found
-            _launch.check_space(home.database)
-            class_path = jars.fetch(progress=progress)
-            password = _password(home.database)
-            port = _launch.launch(home.database, class_path[0].parent, jars.NEO4J_VERSION)
-            return Address(f"bolt://127.0.0.1:{port}", USER, password)
+        lock = FileLock(home.database / "starting.lock", timeout=STARTING_SECONDS)
+        lock.acquire()
     except Timeout as error:
         raise StoreError(
             f"another process has been starting the server in {home.database} for {STARTING_SECONDS:.0f} s; "
             f"see server.log there, end that process, and try again"
         ) from error
     except PermissionError as error:
-        raise StoreError(
-            f"no permission to use {home.database}: {error}; choose another with CORTIGRAPH_HOME"
-        ) from error
+        raise _no_permission(home, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def stop(home: Home, timeout: float = 60.0) -> bool:
+def _start(home: Home, progress: jars.Progress | None = None, *, any_port: bool = False) -> Address:
+    try:
+        _launch.check_space(home.database)
+        class_path = jars.fetch(progress=progress)
+        password = _password(home.database)
+        port = _launch.launch(home.database, class_path[0].parent, jars.NEO4J_VERSION, any_port=any_port)
+        return Address(f"bolt://127.0.0.1:{port}", USER, password)
+    except PermissionError as error:
+        raise _no_permission(home, error) from error
+    except OSError as error:
+        if not disk_is_full(home):
+            raise
+        raise StoreError(f"the disk is full: {error}; free some space, or move CORTIGRAPH_HOME") from error
+
+
+def _no_permission(home: Home, error: PermissionError) -> StoreError:
+    return StoreError(f"no permission to use {home.database}: {error}; choose another with CORTIGRAPH_HOME")
+
+
+def stop(home: Home, timeout: float = STOPPING_SECONDS) -> bool:
     """Stop the home's server cleanly; nothing that was committed is lost either way.
 
     Args:

@@ -1,63 +1,50 @@
-"""A process that ingests and is killed: waits for a moment on its input, forks, and lets the child die there.
+"""A process that ingests and is killed: for each number of seconds on its input it forks, and kills the child then.
 
-A moment is a number, then the child kills itself with signal 9 just before it sends that change to the server, or as
-soon as all is written if it is -1; or it is a number of seconds such as 0.5, after which its parent kills it.
+The child runs the job in small parts, so that there are many moments at which a part is written and the next is not.
+A number that is negative kills nothing: then the answer is how long the run took.
 """
 
-import itertools
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 
-import torch
-
 from cortigraph.graph.home import Home
-from cortigraph.graph.store import Transaction, open_store
-from cortigraph.ingest.apply import run
+from cortigraph.graph.store import open_store
+from cortigraph.ingest.batches import changes
+from cortigraph.ingest.batches.intent import Intent
 from cortigraph.ingest.job import load_job
-from cortigraph.regions.language import embed_text
+from cortigraph.ingest.run import Options, run
+from cortigraph.regions.texts import embed_texts  # noqa: F401 - imported once, and not in each child
 
 
-def dies_at(moment: int) -> None:
-    count = itertools.count(1)
-    write = Transaction.write
-
-    def mortal(self, query, /, **parameters):  # type: ignore[no-untyped-def]
-        if next(count) == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return write(self, query, **parameters)
-
-    Transaction.write = mortal  # type: ignore[method-assign]
-
-
-def child(home: str, job: str, moment: str) -> None:
+def child(home: str, job: str) -> None:
+    changes.CHUNK_ROWS = 250
     place = Home(Path(home))
-    with open_store(place) as store:
-        if "." not in moment:
-            dies_at(int(moment))
-        run(store, place, load_job(job))
-        if moment == "-1":
-            os.kill(os.getpid(), signal.SIGKILL)
+    loaded = load_job(job)
+    with Intent(place, loaded, Options()), open_store(place) as store:  # as the command line does
+        run(store, place, loaded)
 
 
 def main(home: str, job: str) -> None:
-    torch.set_num_threads(1)  # threads do not survive a fork
-    embed_text(["the encoder is loaded once, and not in each child"])
     for line in sys.stdin:
-        moment = line.strip()
+        seconds = float(line)
+        began = time.monotonic()
         pid = os.fork()
         if pid == 0:
             try:
-                child(home, job, moment)
+                child(home, job)
                 os._exit(0)
+            except BaseException as error:
+                sys.stderr.write(f"{type(error).__name__}: {error}\n")
             finally:
                 os._exit(1)
-        if "." in moment:
-            time.sleep(float(moment))
+        if seconds >= 0:
+            time.sleep(seconds)
             os.kill(pid, signal.SIGKILL)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        sys.stdout.write(f"{code} {time.monotonic() - began:.3f}\n")
         sys.stdout.flush()
 
 

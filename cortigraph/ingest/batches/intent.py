@@ -34,7 +34,7 @@ class Intent:
         given: Whether sources are given from Python, so that nobody but the caller can run it again.
     """
 
-    def __init__(self, home: Home, job: Job, options: Options, *, given: bool) -> None:
+    def __init__(self, home: Home, job: Job, options: Options, *, given: bool = False) -> None:
         import psutil
 
         self._path = _folder(home) / f"{uuid.uuid4().hex}.json"
@@ -64,11 +64,12 @@ class Intent:
 
 
 def abandoned(home: Home) -> Iterator[dict[str, Any]]:
-    """The notes of runs whose process is gone; each is forgotten when its turn is over.
+    """The notes of runs whose process is gone, each run once; a note is forgotten when its turn is over.
 
     Yields:
         `job` (None if it can't be run again from here), `name` and `options`.
     """
+    seen: list[tuple[Any, Any]] = []
     for path in sorted(_folder(home).glob("*.json"), key=lambda each: each.stat().st_mtime):
         try:
             note = json.loads(path.read_text(encoding="utf-8"))
@@ -76,7 +77,9 @@ def abandoned(home: Home) -> Iterator[dict[str, Any]]:
             path.unlink(missing_ok=True)  # half a note: its run had not begun
             continue
         if note["pid"] == os.getpid() or not alive(note["pid"], note["started"]):
-            yield note
+            if (note["job"], note["options"]) not in seen:
+                seen.append((note["job"], note["options"]))
+                yield note
             path.unlink(missing_ok=True)
 
 
