@@ -11,13 +11,21 @@ from cortigraph.graph.home import Home
 from cortigraph.graph.store import Store, open_store
 
 if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+    import pyarrow as pa
+    from torch_geometric.data import FeatureStore, GraphStore, HeteroData
+
+    from cortigraph.graph.find import Hit
+    from cortigraph.graph.snapshot import Snapshot
     from cortigraph.ingest.run import Report
+    from cortigraph.ingest.sources.base import Progress
     from cortigraph.reasoning.pathway.scene import Scene
     from cortigraph.reasoning.prediction import Prediction
     from cortigraph.reasoning.selection import RankedRegion
     from cortigraph.reasoning.solving.solution import Solution
     from cortigraph.reasoning.solving.trial import Watcher
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.regions.adapters.regions import Regions
 
 __all__ = ["Brain"]
 
@@ -48,6 +56,13 @@ class Brain:
         place = Home.resolve(home)
         return cls(open_store(place, uri=uri, user=user, password=password, read_only=read_only), place)
 
+    @property
+    def regions(self) -> Regions:
+        """The catalogue: `add` a module, `get`, `list`, `build`."""
+        from cortigraph.regions.adapters.regions import Regions
+
+        return Regions(self.store, self.home)
+
     def cypher(self, query: str, *, write: bool = False, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of a query.
 
@@ -59,6 +74,63 @@ class Brain:
             QueryError: The server refuses it.
         """
         return self.store.write(query, **parameters).rows if write else self.store.read(query, **parameters)
+
+    def pandas(self, query: str, **parameters: Any) -> pd.DataFrame:
+        """The rows of a query that only reads, as a pandas table."""
+        from cortigraph.graph.export import to_pandas
+
+        return to_pandas(self.store, query, **parameters)
+
+    def arrow(self, query: str, **parameters: Any) -> pa.Table:
+        """The rows of a query that only reads, as an Arrow table."""
+        from cortigraph.graph.export import to_arrow
+
+        return to_arrow(self.store, query, **parameters)
+
+    def find(self, text: str, *, top: int = 10, labels: Sequence[str] | None = None) -> list[Hit]:
+        """What a text is about: regions, data sets, scenes, entities and pathways, by words and by meaning.
+
+        Args:
+            text: Whatever a user types.
+            top: How many.
+            labels: Look among these only.
+        """
+        from cortigraph.regions.search import find_text
+
+        return find_text(self.store, text, top, labels)
+
+    def snapshot(self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None) -> Snapshot:
+        """The graph as columns, mapped into memory; read once for each version of the store.
+
+        Args:
+            labels: Only nodes of these.
+            types: Only relationships of these types.
+        """
+        from cortigraph.graph.snapshot import snapshot
+
+        return snapshot(self.store, self.home, labels=labels, types=types)
+
+    def to_pyg(self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None) -> HeteroData:
+        """The graph as a PyG `HeteroData`, with the keys of its nodes."""
+        from cortigraph.graph.pyg import to_pyg
+
+        return to_pyg(self.snapshot(labels=labels, types=types))
+
+    def pyg_stores(
+        self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None
+    ) -> tuple[FeatureStore, GraphStore]:
+        """The graph as a PyG feature store and graph store, from which a `NeighborLoader` samples."""
+        from cortigraph.graph.pyg import pyg_stores
+
+        return pyg_stores(self.snapshot(labels=labels, types=types))
+
+    def to_networkx(
+        self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None
+    ) -> nx.MultiDiGraph:
+        """The graph as a NetworkX graph."""
+        from cortigraph.graph.export import to_networkx
+
+        return to_networkx(self.snapshot(labels=labels, types=types))
 
     def ingest(
         self,

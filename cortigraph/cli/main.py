@@ -20,11 +20,12 @@ _COMMANDS = {
     "solve": "A scene goes in, a trained network comes out.",
     "predict": "What a pathway says of new samples.",
     "rank": "Which regions suit a scene, without training anything.",
-    "ingest": "Batch jobs: plan and run.",
+    "ingest": "Batch jobs: plan, run, resume, revert, status.",
+    "find": "By words and by meaning.",
     "cypher": "Ask the graph.",
     "regions": "The catalogue: areas and their regions.",
     "forget": "Remove a scene's searches and what came of them.",
-    "db": "The embedded database: start, stop, status, check, shell.",
+    "db": "The embedded database: start, stop, status, check, backup, restore, shell.",
     "doctor": "What is wrong, and the command that mends it.",
 }
 

@@ -184,15 +184,25 @@ RETURN i, found ORDER BY i"""
 
 # ---- search -------------------------------------------------------------------------------------------------------
 
-NEAREST = """
+_HIT = (
+    "node.key AS key, labels(node)[0] AS label, score, coalesce(node.name, node.key) AS name, "
+    "substring(coalesce(node.description, node.text, ''), 0, 160) AS snippet"
+)
+NEAREST = f"""
 CALL db.index.vector.queryNodes($index, $top, $embedding) YIELD node, score
-RETURN node.key AS key, labels(node)[0] AS label, score, coalesce(node.name, node.key) AS name"""
+RETURN {_HIT}"""
 
-MATCHING = """
+MATCHING = f"""
 CALL db.index.fulltext.queryNodes($index, $query) YIELD node, score
 WITH node, score WHERE $labels IS NULL OR any(label IN labels(node) WHERE label IN $labels)
-RETURN node.key AS key, labels(node)[0] AS label, score, coalesce(node.name, node.key) AS name
+RETURN {_HIT}
 ORDER BY score DESC, key LIMIT $top"""
+
+
+def by_key(label: str) -> str:
+    """The node of a key, as a hit."""
+    return f"MATCH (node:{quote(label)} {{key: $key}}) WITH node, 1.0 AS score RETURN {_HIT}"
+
 
 # ---- columns ------------------------------------------------------------------------------------------------------
 

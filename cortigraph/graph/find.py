@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cortigraph.graph import cypher
 from cortigraph.graph._values import checked_vector
 from cortigraph.graph.errors import InputError
-from cortigraph.graph.schema import SEARCHED_LABELS, TEXT_INDEX, Executor
+from cortigraph.graph.schema import SEARCHED_LABELS, TEXT_INDEX, TEXT_VECTORS, Executor, Label
 
-__all__ = ["Hit", "escape", "find", "text", "vector"]
+__all__ = ["Hit", "escape", "find", "fuse", "meaning", "named", "text", "vector"]
 
 # How strongly the first ranks outweigh the later ones; 60 is the constant of the paper on reciprocal rank fusion.
 RANK_CONSTANT = 60
@@ -31,12 +31,14 @@ class Hit:
         label: Its kind.
         score: Higher is better; comparable within one answer only.
         name: What it is called; its key if it has no name.
+        snippet: The beginning of what is said of it.
     """
 
     key: str
     label: str
     score: float
     name: str
+    snippet: str = ""
 
 
 def vector(store: Executor, label: str, embedding: Any, top: int = 10) -> list[Hit]:
@@ -57,6 +59,47 @@ def vector(store: Executor, label: str, embedding: Any, top: int = 10) -> list[H
     numbers = checked_vector(label, embedding)
     rows = store.read(cypher.NEAREST, index=f"{label}_embedding", top=_checked_top(top), embedding=numbers)
     return [Hit(**row) for row in rows]
+
+
+def meaning(store: Executor, embedding: Any, top: int = 10, labels: Iterable[str] | None = None) -> list[Hit]:
+    """The nodes whose texts lie nearest to a text, whatever their label.
+
+    Args:
+        store: An open store.
+        embedding: The text's vector: (384,).
+        top: How many.
+        labels: Look among these only.
+
+    Returns:
+        At most `top` hits, best first; the score is the cosine, scaled to 0…1.
+
+    Raises:
+        InputError: The vector has another length.
+    """
+    numbers = checked_vector(Label.ENTITY, embedding)
+    wanted = None if labels is None else {str(label) for label in labels}
+    hits: list[Hit] = []
+    for label, name in TEXT_VECTORS.items():
+        if wanted is None or label in wanted:
+            rows = store.read(cypher.NEAREST, index=f"{label}_{name}", top=_checked_top(top), embedding=numbers)
+            hits += [Hit(**row) for row in rows]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.label, hit.key))[:top]
+
+
+def named(store: Executor, name: str, top: int = 10, labels: Iterable[str] | None = None) -> list[Hit]:
+    """The nodes that have just this key.
+
+    Args:
+        store: An open store.
+        name: A key.
+        top: How many.
+        labels: Look among these only.
+    """
+    found: list[Hit] = []
+    for label in SEARCHED_LABELS if labels is None else labels:
+        if label in SEARCHED_LABELS:
+            found += [Hit(**row) for row in store.read(cypher.by_key(str(label)), key=name)]
+    return found[:top]
 
 
 def text(store: Executor, query: str, top: int = 10, labels: Iterable[str] | None = None) -> list[Hit]:
@@ -112,7 +155,7 @@ def find(
     for label, embedding in (embeddings or {}).items():
         if chosen is None or label in chosen:
             rankings.append(vector(store, label, embedding, top * FUSED_DEPTH))
-    return _fuse(rankings)[:top]
+    return fuse(rankings)[:top]
 
 
 def escape(query: str) -> str:
@@ -130,9 +173,14 @@ def escape(query: str) -> str:
     return " ".join(_SPECIAL.sub(r"\\\1", word) for word in words)
 
 
-def _fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
+def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
+    """Several rankings as one, by reciprocal rank.
+
+    Args:
+        rankings: Each best first.
+    """
     scores: dict[tuple[str, str], float] = {}
-    names: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, str], Hit] = {}
     for hits in rankings:
         rank, last = 0, None
         for place, hit in enumerate(hits, start=1):
@@ -140,9 +188,9 @@ def _fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
             rank, last = (rank, last) if hit.score == last else (place, hit.score)
             node = (hit.label, hit.key)
             scores[node] = scores.get(node, 0.0) + 1 / (RANK_CONSTANT + rank)
-            names[node] = hit.name
+            found[node] = hit
     order = sorted(scores, key=lambda node: (-scores[node], node))
-    return [Hit(key, label, scores[label, key], names[label, key]) for label, key in order]
+    return [replace(found[node], score=scores[node]) for node in order]
 
 
 def _checked_top(top: int) -> int:

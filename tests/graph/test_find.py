@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortigraph.graph.errors import InputError
-from cortigraph.graph.find import Hit, _fuse, escape, find, text, vector
+from cortigraph.graph.find import Hit, fuse, escape, find, text, vector
 from cortigraph.graph.schema import REGION_DIMENSION, TEXT_DIMENSION, Label
 from cortigraph.graph.write import merge_nodes
 
@@ -50,8 +50,8 @@ def test_what_words_and_vectors_both_find_comes_first(filled):
 def test_equal_scores_share_a_rank_whatever_their_order():
     a, b = (Hit(key, "Region", 0.5, key) for key in "ab")
     best = Hit("b", "Region", 0.9, "b")
-    assert [hit.key for hit in _fuse([[a, b], [best, a]])] == ["b", "a"]
-    assert _fuse([[a, b]]) == _fuse([[b, a]])
+    assert [hit.key for hit in fuse([[a, b], [best, a]])] == ["b", "a"]
+    assert fuse([[a, b]]) == fuse([[b, a]])
 
 
 def test_a_new_node_is_found_at_once(filled):

@@ -1,0 +1,41 @@
+"""`cortigraph find`: what a text is about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+__all__ = ["find"]
+
+
+def find(
+    text: Annotated[str, typer.Argument(help="Words; nothing in them is an operator.")],
+    label: Annotated[
+        list[str] | None, typer.Option("--label", "-l", help="Look among these only, such as Region; may be repeated.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+) -> None:
+    """Find regions, data sets, scenes, entities and pathways by words and by meaning."""
+    import cortigraph
+
+    with cortigraph.open(home=home) as brain:
+        hits = brain.find(text, top=top, labels=label)
+    if as_json:
+        typer.echo(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False))
+        return
+    if not hits:
+        typer.echo("nothing found")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "key", "name", "what is said of it")
+    for hit in hits:
+        table.add_row(*(Text(part) for part in (hit.label, hit.key, hit.name, " ".join(hit.snippet.split())[:80])))
+    Console().print(table)

@@ -1,0 +1,58 @@
+"""Search by text: what is called so, what says so, and what means so, in one ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from cortigraph.graph import find
+from cortigraph.graph.errors import InputError
+from cortigraph.graph.find import Hit
+from cortigraph.graph.schema import SEARCHED_LABELS
+
+if TYPE_CHECKING:
+    from cortigraph.graph.schema import Executor
+
+__all__ = ["find_text"]
+
+_DEPTH = 5
+
+
+def find_text(store: Executor, text: str, top: int = 10, labels: Iterable[str] | None = None) -> list[Hit]:
+    """The nodes that a text is about.
+
+    Words (full text) and meaning (vectors of entities, regions, data sets and scenes) are ranked apart and joined by
+    reciprocal rank; a node whose key is just this text comes before all others.
+
+    Args:
+        store: An open store.
+        text: Whatever a user types.
+        top: How many.
+        labels: Look among these only.
+
+    Returns:
+        At most `top` hits, best first.
+
+    Raises:
+        InputError: A label that can't be searched.
+
+    Example:
+        >>> find_text(store, "noisy speech digits")[0].label  # doctest: +SKIP
+        'Dataset'
+    """
+    from cortigraph.regions.language import embed_text
+
+    if top < 1:
+        raise InputError(f"top must be at least 1, got {top}")
+    chosen = None if labels is None else [str(label) for label in labels]
+    strange = sorted(set(chosen or ()) - {str(label) for label in SEARCHED_LABELS})
+    if strange:
+        raise InputError(f"{', '.join(strange)} can't be searched; these can: {', '.join(SEARCHED_LABELS)}")
+    if not text.strip():
+        return []
+    exact = find.named(store, text.strip(), top, chosen)
+    words = find.text(store, text, top * _DEPTH, chosen)
+    near = find.meaning(store, embed_text([text])[0], top * _DEPTH, chosen)
+    first = {(hit.label, hit.key) for hit in exact}
+    rest = [hit for hit in find.fuse([words, near]) if (hit.label, hit.key) not in first]
+    return [*exact, *rest][:top]
