@@ -6,7 +6,7 @@ VENV := .venv/bin
 # How long torch's threads spin before they sleep: see benchmarks/threads.py.
 export GOMP_SPINCOUNT ?= 20000
 
-.PHONY: setup ready demo test lint clean
+.PHONY: setup ready demo test lint faults clean
 
 setup:
 	@$(PYTHON) scripts/setup.py --retry
@@ -24,6 +24,10 @@ lint: ready
 
 test: lint
 	$(VENV)/python -m pytest
+
+# Each fault at twenty random moments, instead of the few of `make test`.
+faults: ready
+	CORTIGRAPH_FAULTS=20 $(VENV)/python -m pytest --timeout=3000 tests/ingest/test_faults.py
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

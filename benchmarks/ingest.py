@@ -4,7 +4,8 @@
 
 Ours is a whole job: files read and unpacked, rows checked, compared with the graph, archived, written with the number
 of their batch, counts compared with the server's. The peer (`_peers.bare_unwind`) gets its rows ready-made and
-writes them without any of that. Each runs on an empty store of its own with the same schema, in turns; the best of each counts.
+writes them without any of that. Each runs on an empty store of its own with the same schema, in turns; the best of
+each counts.
 The last line is JSON: `ratio_to_driver` (above 1: ours is faster), `nodes_per_s`, `rels_per_s`.
 """
 

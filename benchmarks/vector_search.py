@@ -1,6 +1,6 @@
 """How well and how fast the nearest vectors are found: recall@10 against brute force, and the time of a query.
 
-    python benchmarks/vector_search.py [--vectors 50000] [--queries 400] [--texts 5000] [--sets clustered,texts,isotropic]
+    python benchmarks/vector_search.py [--vectors 50000] [--queries 400] [--texts 5000] [--sets clustered,texts]
 
 Each set of unit vectors with 384 numbers goes into an embedded store of its own, as embeddings of entities, the way
 every entity gets there. Queries are held out. The peer is exact: numpy's cosine with all vectors.

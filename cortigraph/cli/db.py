@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from cortigraph.graph.keep import Kept
+
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Start, stop, inspect and query the store.")
+app = typer.Typer(no_args_is_help=True, help="Start, stop, inspect, back up and query the store.")
 
 HomeOption = Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -89,5 +95,55 @@ def shell(
         Shell(store, writing=write, history=place.cache / "history").run()
 
 
+@app.command()
+def backup(
+    path: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep the store, the weights and the batches, each file with its checksum. The server pauses for seconds."""
+    from cortigraph.graph.home import Home
+    from cortigraph.graph.keep import backup as keep
+
+    _refuse_remote(home)
+    _show_kept("kept", keep(Home.resolve(home), path, _progress), as_json)
+
+
+@app.command()
+def restore(
+    path: Annotated[Path, typer.Argument(help="The folder of a backup.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a backup back into an empty home; every checksum, and the graph that comes back, are compared."""
+    from cortigraph.graph.home import Home
+    from cortigraph.graph.keep import restore as bring_back
+
+    _refuse_remote(home)
+    _show_kept("restored", bring_back(path, Home.resolve(home), _progress), as_json)
+
+
+def _refuse_remote(home: str | None) -> None:
+    from cortigraph.graph.errors import InputError
+
+    if home is None and os.environ.get("CORTIGRAPH_URI"):
+        raise InputError("CORTIGRAPH_URI names a remote server: back it up with its own tools, or give --home")
+
+
+def _show_kept(what: str, kept: Kept, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        typer.echo(json.dumps({**asdict(kept), "path": str(kept.path)}))
+        return
+    content = kept.content
+    typer.echo(
+        f"{what}: {content.nodes} nodes, {content.relationships} relationships, {kept.files} files of "
+        f"{kept.size / 2**20:.1f} MB in {kept.path}"
+        + (f"; the server paused for {kept.pause:.1f} s" if kept.pause else "")
+    )
+
+
 def _progress(done: int, total: int, text: str) -> None:
-    typer.echo(f"\r\033[K{done}/{total} {text}"[:100], nl=done == total, err=True)
+    if sys.stderr.isatty():
+        typer.echo(f"\r\033[K{done}/{total} {text}"[:100], nl=done == total, err=True)

@@ -162,10 +162,12 @@ def _tagged(value: Any) -> Any:
 
 
 def _joined(own: int, starts: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """One hash of three: start and end are told apart, and every bit matters (the last steps are those of splitmix64)."""
+    """One hash of three: start and end are told apart, and every bit matters (the last steps are splitmix64's)."""
     import numpy as np
 
-    mixed = starts * np.uint64(0x9E3779B97F4A7C15) + (ends ^ (ends >> np.uint64(29))) * np.uint64(0xD6E8FEB86659FD93)
+    mixed: npt.NDArray[np.uint64] = starts * np.uint64(0x9E3779B97F4A7C15) + (
+        ends ^ (ends >> np.uint64(29))
+    ) * np.uint64(0xD6E8FEB86659FD93)
     mixed = mixed ^ (mixed >> np.uint64(32))
     mixed = mixed * np.uint64(0xC2B2AE3D27D4EB4F) + np.uint64(own)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

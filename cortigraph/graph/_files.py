@@ -1,9 +1,9 @@
 """A snapshot on disk: written to a folder of its own and renamed whole, read back memory-mapped.
 
-    <folder>/<hash>/manifest.json   version, labels, edge types, and the size of every file
-    <folder>/<hash>/edges.npy       all edge indexes, one after the other: the starts of a type, then its ends
-    <folder>/<hash>/n0.arrow …      keys and properties of a label          n0-0.npy, n0-0-has.npy: its vectors
-    <folder>/<hash>/e0.arrow …      properties of an edge type that has some
+<folder>/<hash>/manifest.json   version, labels, edge types, and the size of every file
+<folder>/<hash>/edges.npy       all edge indexes, one after the other: the starts of a type, then its ends
+<folder>/<hash>/n0.arrow …      keys and properties of a label          n0-0.npy, n0-0-has.npy: its vectors
+<folder>/<hash>/e0.arrow …      properties of an edge type that has some
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The list of what a backup holds, and the copying of files: each with its size and SHA-256, none outside its folder.
 
-    <backup>/manifest.json             format, versions, when, what the graph holds, and every file
-    <backup>/database/neo4j/data/…     the store and its transaction logs
-    <backup>/weights/…  <backup>/batches/…
+<backup>/manifest.json             format, versions, when, what the graph holds, and every file
+<backup>/database/neo4j/data/…     the store and its transaction logs
+<backup>/weights/…  <backup>/batches/…
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from cortigraph.graph._digest import Content
 from cortigraph.graph.errors import InputError, StoreError
 from cortigraph.graph.schema import MIGRATIONS
 
-__all__ = ["DATA", "EXTRAS", "File", "Manifest", "check_room", "files_in", "listed", "mirror", "no_room", "read", "verify", "write"]
+__all__ = [
+    "DATA", "EXTRAS", "File", "Manifest", "check_room", "copy", "files_in", "listed", "mirror", "read", "verify",
+    "write",
+]  # fmt: skip
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -239,7 +242,7 @@ def mirror(source: Path, target: Path) -> None:
 def copy(source: Path, target: Path) -> None:
     """Copy a file, private to the user, on to the disk itself."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with no_room(target):
+    with _no_room(target):
         shutil.copyfile(source, target, follow_symlinks=False)
         target.chmod(0o600)
         status = source.stat()
@@ -271,7 +274,7 @@ def check_room(folder: Path, needed: int) -> None:
 
 
 @contextlib.contextmanager
-def no_room(path: Path) -> Iterator[None]:
+def _no_room(path: Path) -> Iterator[None]:
     """Says in plain words what the operating system says when a disk is full, or may not be written."""
     try:
         yield

@@ -148,7 +148,8 @@ class _Run:
     def _last(self, records: Sequence[Record]) -> Record | None:
         """The job's last batch, if it was made of the very same sources."""
         mine = [record for record in records if record.job == self._job.job and record.state != "reverted"]
-        same = mine and mine[-1].state == "done" and mine[-1].told.get("digest") == self._work.batch.digest
+        digest = self._work.batch.digest
+        same = mine and mine[-1].state == "done" and digest is not None and mine[-1].told.get("digest") == digest
         return mine[-1] if same and not self._work.options.prune else None
 
     def _write(self, lease: ledger.Lease, staged: Staged, found: Found) -> dict[str, int]:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortigraph.graph.errors import InputError
-from cortigraph.graph.find import Hit, fuse, escape, find, text, vector
+from cortigraph.graph.find import Hit, escape, find, fuse, text, vector
 from cortigraph.graph.schema import REGION_DIMENSION, TEXT_DIMENSION, Label
 from cortigraph.graph.write import merge_nodes
 

@@ -48,7 +48,9 @@ class Flat(nn.Module):
         outputs = named_outputs(self.module(*inputs))
         missing = [name for name in self.names if name not in outputs]
         if missing:
-            raise InputError(f"forward gives {', '.join(self.names)} in evaluation, but {', '.join(outputs)} in training")
+            raise InputError(
+                f"forward gives {', '.join(self.names)} in evaluation, but {', '.join(outputs)} in training"
+            )
         return tuple(outputs[name] for name in self.names)
 
 
