@@ -165,13 +165,13 @@ def _joined(own: int, starts: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint6
     """One hash of three: start and end are told apart, and every bit matters (the last steps are splitmix64's)."""
     import numpy as np
 
-    mixed: npt.NDArray[np.uint64] = starts * np.uint64(0x9E3779B97F4A7C15) + (
-        ends ^ (ends >> np.uint64(29))
-    ) * np.uint64(0xD6E8FEB86659FD93)
-    mixed = mixed ^ (mixed >> np.uint64(32))
-    mixed = mixed * np.uint64(0xC2B2AE3D27D4EB4F) + np.uint64(own)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    word = np.uint64
+    turned = np.asarray(ends ^ (ends >> word(29)), dtype=word)
+    mixed = np.asarray(starts * word(0x9E3779B97F4A7C15) + turned * word(0xD6E8FEB86659FD93), dtype=word)
+    mixed = np.asarray(mixed ^ (mixed >> word(32)), dtype=word)
+    mixed = np.asarray(mixed * word(0xC2B2AE3D27D4EB4F) + word(own), dtype=word)
+    mixed = np.asarray((mixed ^ (mixed >> word(30))) * word(0xBF58476D1CE4E5B9), dtype=word)
+    mixed = np.asarray((mixed ^ (mixed >> word(27))) * word(0x94D049BB133111EB), dtype=word)
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 

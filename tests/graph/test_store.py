@@ -8,6 +8,8 @@ from cortigraph.graph import _driver, cypher, schema, server
 from cortigraph.graph.errors import InputError, QueryError, SetupError, StoreError
 from cortigraph.graph.store import Store, open_store
 
+VERSIONS = [migration.version for migration in schema.MIGRATIONS]
+
 
 def test_rows_come_as_dicts(store):
     assert store.read("UNWIND [1, 2] AS x RETURN x, $y AS y", y="b") == [{"x": 1, "y": "b"}, {"x": 2, "y": "b"}]
@@ -220,7 +222,7 @@ def test_a_full_disk_is_said_to_be_the_cause(clean_store, monkeypatch):
 def test_migrations_are_recorded_once_and_a_second_call_does_nothing(store):
     assert schema.migrate(store) == []
     recorded = store.read(cypher.MIGRATIONS)
-    assert [row["version"] for row in recorded] == [migration.version for migration in schema.MIGRATIONS]
+    assert [row["version"] for row in recorded] == VERSIONS
 
 
 def test_every_label_has_its_constraint_and_every_index_is_online(store):

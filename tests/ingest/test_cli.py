@@ -33,7 +33,7 @@ def command(home):
 def documented(tmp_path):
     """The job of the documentation, with its data."""
     pictures(tmp_path / "bars")
-    text = re.search(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[1]
+    text = re.search(r"```yaml\n(job: bars.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[1]
     return written(tmp_path, text)
 
 
