@@ -6,7 +6,7 @@ so that a checker sees where one is taken for the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NewType, overload
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
@@ -22,8 +22,11 @@ Row = NewType("Row", int)
 NEAR = 200
 
 
-class Keys(Sequence[Key]):
+class Keys:
     """The keys of one label, sorted: `keys[row]` is a key, `keys.row(key)` its row.
+
+    It behaves as a sequence and does not say that it is one: PyG would make a list of it when data is cloned or moved,
+    take that list for a tensor of the nodes, and fail to sample from it.
 
     Args:
         array: A `pyarrow.StringArray`, sorted by code point, no key twice; may lie in a memory-mapped file.
