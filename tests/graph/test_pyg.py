@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what torch says about PyG's own imports
+    import torch_geometric  # noqa: F401
 from torch_geometric.data import EdgeAttr, TensorAttr
 from torch_geometric.loader import NeighborLoader
 from torch_geometric.nn import SAGEConv, to_hetero
