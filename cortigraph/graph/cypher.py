@@ -228,7 +228,7 @@ COUNT_LOADED = """
 MATCH (n) WHERE NOT n:Migration WITH count(n) AS nodes
 RETURN nodes, COUNT { ()-->() } AS relationships"""
 COUNT_BY_LABEL = "MATCH (n) UNWIND labels(n) AS label RETURN label, count(*) AS count ORDER BY label"
-DELETE_SOME = "MATCH (n) WHERE NOT n:Migration WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS deleted"
+DELETE_SOME = "MATCH (n) WHERE NOT n:Migration WITH n LIMIT 1000 DETACH DELETE n RETURN count(*) AS deleted"
 
 # What `check` looks for: (what it is called, how it is said, the query). Each row has `label` and `key`, and `detail`
 # where there is more to say. A node is named by its key, or by the server's own identifier where it has none.

@@ -240,8 +240,22 @@ def _text(elements: Elements, kind: NodeKind, names: tuple[str, ...]) -> None:
     there = [table[name].combine_chunks() for name in names if name in table.column_names] if table is not None else []
     if table is None or ":text" in table.column_names or not there:
         return
-    text = pc.binary_join_element_wise(*there, pa.scalar(". "), null_handling="skip")
+    text = _joined(there)
     given = pc.greater(pc.binary_length(text), 0)
     text = pc.if_else(given, text, pa.scalar(None, pa.string()))
     marks = [None if each is None else text_hash(each) for each in text.to_pylist()]
     elements.tables[kind] = table.append_column(":text", text).append_column("embedded", pa.array(marks, pa.string()))
+
+
+def _joined(columns: Sequence[pa.Array]) -> pa.Array:
+    """Texts one after the other; Arrow's own function drops the rows in which all are null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.fill_null(columns[0], "")
+    nothing = pa.scalar("", pa.string())
+    for column in columns[1:]:
+        more = pc.fill_null(column, "")
+        both = pc.and_(pc.greater(pc.binary_length(text), 0), pc.greater(pc.binary_length(more), 0))
+        text = pc.binary_join_element_wise(text, pc.if_else(both, ". ", ""), more, nothing)
+    return text
