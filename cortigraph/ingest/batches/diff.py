@@ -126,6 +126,9 @@ def compare(wanted: Wanted, now: Present, into: Difference) -> None:
     import pyarrow as pa
 
     table = wanted.table
+    if not now.there.any():
+        _all_new(wanted, into)
+        return
     names = compared(table)
     columns, dropped = _columns(wanted, now, names)
     labels = _new_labels(table, now)
@@ -144,6 +147,20 @@ def compare(wanted: Wanted, now: Present, into: Difference) -> None:
     into.count(wanted.kind, "created", len(made))
     into.count(wanted.kind, "updated", len(rows))
     into.count(wanted.kind, "unchanged", len(table) - len(made) - len(rows))
+
+
+def _all_new(wanted: Wanted, into: Difference) -> None:
+    """Nothing of it is there, as in every first run: no row need be looked at."""
+    import pyarrow as pa
+
+    rows = len(wanted.table)
+    if isinstance(wanted.batches, Owner):
+        numbers = pa.repeat(pa.scalar(wanted.batches.number, pa.int64()), rows)
+        batches = pa.ListArray.from_arrays(pa.array(np.arange(rows + 1), pa.int32()), numbers)
+    else:
+        batches = pa.array(wanted.batches, pa.list_(pa.int64()))
+    into.add(Change("create", wanted.kind, wanted.table.append_column(":batches", batches)))
+    into.count(wanted.kind, "created", rows)
 
 
 def compared(table: pa.Table) -> list[str]:

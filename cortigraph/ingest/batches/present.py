@@ -59,8 +59,10 @@ def present(store: Store, kind: Kind, table: pa.Table, names: Sequence[str]) -> 
         read = _nodes(store, kind, table, names) if isinstance(kind, NodeKind) else _edges(store, kind, table, names)
         found = _joined(read)
     order = _order(kind, table, found)
-    missing = [-1] * len(table)
-    rows = missing if order is None else order.tolist()
+    if order is None:
+        nobody: list[Any] = [None] * len(table)
+        return Present(np.zeros(len(table), dtype=bool), nobody, [[]] * len(table), dict.fromkeys(names, nobody))
+    rows = order.tolist()
     columns = {name: [None if row < 0 else values[row] for row in rows] for name, values in found.items()}
     nothing: list[Any] = [None] * len(table)
     return Present(
