@@ -203,7 +203,12 @@ class Store:
         except StoreError as error:
             if self.home is not None and server.disk_is_full(self.home):
                 raise StoreError(f"the disk is full, so the store can't be written: {error}") from error
-            raise
+            if self.home is None or "needs to be restarted" not in str(error):
+                raise
+            # A disk that was full has left the database shut, although there is space again.
+            server.stop(self.home)
+            self._revive()
+            return self._attempt(work, write=write)
 
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         with _driver.translated(self.uri), self._session(write=write) as session:
