@@ -120,7 +120,7 @@ def test_the_server_is_killed(own_home, job, monkeypatch):
         took = time.monotonic() - began
         wanted = whole(store)
         draw = random.Random(2)
-        for _ in range(moments(2)):
+        for _ in range(moments(1)):
             emptied(store, own_home)
             killer = threading.Timer(draw.uniform(0.05, took), _kill_server, [own_home])
             killer.start()
@@ -153,7 +153,7 @@ def test_the_disk_is_full(tmp_path, job, monkeypatch):
             took = time.monotonic() - began
             wanted = whole(store)
             draw = random.Random(3)
-            for _ in range(moments(2)):
+            for _ in range(moments(1)):
                 emptied(store, home)
                 fill = threading.Timer(draw.uniform(0.02, took), _fill, [filler])
                 fill.start()
