@@ -101,7 +101,11 @@ def suits(nodes: Sequence[Nodes], edges: Sequence[Edges]) -> str | None:
 
 
 def first_load(
-    store: Store, nodes: Sequence[Nodes], edges: Sequence[Edges], progress: Progress | None = None
+    store: Store,
+    nodes: Sequence[Nodes],
+    edges: Sequence[Edges],
+    progress: Progress | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Loaded:
     """Loads a graph into an empty embedded store.
 
@@ -110,6 +114,7 @@ def first_load(
         nodes: Each key once in its first label.
         edges: Their ends are among the nodes.
         progress: Told of each stage.
+        meanwhile: Done while the tool works; if it fails, the store stays empty.
 
     Returns:
         What the server holds afterwards, which is what was sent.
@@ -124,10 +129,13 @@ def first_load(
     numbers, rows = _numbered(nodes), sum(len(each.table) for each in _all(nodes, edges))
     incoming = _swap.prepare(store.home.database)
     try:
-        tell("writing files for the import tool", 0, rows)
-        node_files, edge_files = _write(incoming, nodes, edges, numbers)
-        tell("importing", 0, rows)
-        _import.run(incoming, node_files, edge_files, lines=_has_lines(nodes, edges))
+        with ThreadPoolExecutor(1) as beside:
+            tell("writing files for the import tool", 0, rows)
+            node_files, edge_files = _write(incoming, nodes, edges, numbers)
+            tell("importing", 0, rows)
+            other = beside.submit(meanwhile or bool)
+            _import.run(incoming, node_files, edge_files, lines=_has_lines(nodes, edges))
+            other.result()
         for path in (*node_files, *(path for _, path in edge_files)):
             path.unlink()
         _swap.propose(store.home.database, incoming)
@@ -248,9 +256,10 @@ def _has_lines(nodes: Sequence[Nodes], edges: Sequence[Edges]) -> bool:
     import pyarrow.compute as pc
 
     for each in _all(nodes, edges):
-        for column in each.table.columns:
+        ends = ("start", "end") if isinstance(each, Edges) else ()  # those are numbers by now
+        for column in each.table.drop_columns(ends).columns:
             text = pc.list_flatten(column) if pa.types.is_list(column.type) else column
-            if pa.types.is_string(text.type) and pc.any(pc.match_substring_regex(text, "[\r\n]")).as_py():
+            if pa.types.is_string(text.type) and any(pc.any(pc.match_substring(text, end)).as_py() for end in "\r\n"):
                 return True
     return False
 

@@ -13,15 +13,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
-__all__ = ["KEYS", "VECTORS", "EdgeKind", "Elements", "Kind", "NodeKind", "identity", "properties", "unified"]
+__all__ = [
+    "KEYS", "VECTORS", "EdgeKind", "Elements", "Kind", "NodeKind", "codes", "identity", "properties", "unified",
+]  # fmt: skip
 
 # Vectors follow from a text or a module, and are written whenever what they follow from has changed.
 VECTORS = ("embedding", "text_embedding")
+_LARGEST = 2**62
 
 
 @dataclass(frozen=True, order=True)
@@ -119,6 +125,36 @@ def identity(kind: Kind, table: pa.Table) -> pa.Array:
     # No key and an empty key are two things.
     last = pc.if_else(pc.is_valid(parts[3]), pc.binary_join_element_wise("#", pc.fill_null(parts[3], ""), ""), "")
     return pc.binary_join_element_wise(told, rest, last, pa.scalar("", pa.string()))
+
+
+def codes(kind: Kind, table: pa.Table) -> pa.Array:
+    """What tells the rows of one table apart, as numbers: quicker than `identity`, and of no meaning elsewhere.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> row = {":type": ["T", "T"], ":start": ["a", "a"], ":end": ["b", "a"], ":key": [None, None]}
+        >>> len(codes(EdgeKind("A", "B"), pa.table(row)).unique())
+        2
+    """
+    import pyarrow as pa
+
+    combined, size = np.zeros(len(table), dtype=np.int64), 1
+    for name in KEYS[type(kind)]:
+        numbers, count = _encoded(table[name])
+        if size * count > _LARGEST:
+            combined, size = _encoded(pa.chunked_array([pa.array(combined)]))
+        combined, size = combined * count + numbers, size * count
+    return pa.array(combined)
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
+    """Values numbered from 0; null is a value too."""
+    if column.null_count == len(column):
+        return np.zeros(len(column), dtype=np.int64), 1
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    if hasattr(encoded, "combine_chunks"):
+        encoded = encoded.combine_chunks()
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), len(encoded.dictionary)
 
 
 def unified(tables: Sequence[pa.Table], what: str) -> pa.Table:

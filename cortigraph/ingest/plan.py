@@ -126,7 +126,7 @@ def plan(
     declare(store, home, job, staged, quiet, dry=True)
     found = work.found(staged, ledger.records(store))
     changes = found.difference.changes
-    imported = work.options.first_load and loads_first(store, changes)
+    imported = work.options.first_load and loads_first(store, changes) is not None
     return Plan(
         job=job.job,
         source=job.origin.key,

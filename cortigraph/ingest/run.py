@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError, StoreError
@@ -16,7 +17,7 @@ from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.archive import Archive, save, told
 from cortigraph.ingest.batches.embed import embed
 from cortigraph.ingest.batches.finish import finish_interrupted
-from cortigraph.ingest.batches.first import first_load, loads_first
+from cortigraph.ingest.batches.first import loads_first
 from cortigraph.ingest.batches.history import Record
 from cortigraph.ingest.batches.intent import Intent
 from cortigraph.ingest.batches.write import write
@@ -159,13 +160,15 @@ class _Run:
             **batch.manifest(number),
             "weak": [[told(kind), sorted(names)] for kind, names in staged.weak.items()],
         }
-        save(self._home, manifest, found.parts(staged))
-        if self._work.options.first_load and loads_first(self._store, changes):
-            counters = first_load(self._store, batch, number, changes, found.difference.totals(), self._progress)
-        else:
-            ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
-            counters = write(self._store, lease, batch.key, changes, self._progress)
-            ledger.finish(self._store, lease, batch.key, state="done", **found.difference.totals())
+        archived = partial(save, self._home, manifest, found.parts(staged))
+        first = loads_first(self._store, changes) if self._work.options.first_load else None
+        totals = found.difference.totals()
+        if first is not None:
+            return first.load(self._store, batch, number, totals, self._progress, archived)
+        archived()
+        ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
+        counters = write(self._store, lease, batch.key, changes, self._progress)
+        ledger.finish(self._store, lease, batch.key, state="done", **totals)
         return counters
 
     def _report(

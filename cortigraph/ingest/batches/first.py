@@ -5,8 +5,11 @@ The graph is the same as if it had been written part by part; the batch comes in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cortigraph.graph.schema import Label, RelType
 from cortigraph.ingest.batches.changes import Change
@@ -20,60 +23,74 @@ if TYPE_CHECKING:
     from cortigraph.ingest.sources.base import Progress
     from cortigraph.ingest.work import Batch
 
-__all__ = ["first_load", "loads_first"]
+__all__ = ["FirstLoad", "loads_first"]
 
 
 # Below this the tool's own start takes longer than writing part by part.
 LEAST_ELEMENTS = 500_000
 
 
-def loads_first(store: Store, changes: Sequence[Change]) -> bool:
-    """Whether changes can go, and are worth to go, through the import tool.
+def loads_first(store: Store, changes: Sequence[Change]) -> FirstLoad | None:
+    """How changes go through the import tool, if they can and it is worth it.
 
     Args:
         store: Only read.
         changes: Everything that is to be written.
     """
     if store.home is None or sum(len(change.table) for change in changes) < LEAST_ELEMENTS:
-        return False
+        return None
     from cortigraph.graph import bulk
 
     if any(change.action != "create" for change in changes) or not bulk.is_empty(store):
-        return False
+        return None
     nodes, edges = _parts(changes)
-    return bulk.suits(nodes, edges) is None
+    return FirstLoad(nodes, edges) if bulk.suits(nodes, edges) is None else None
 
 
-def first_load(
-    store: Store, batch: Batch, number: int, changes: Sequence[Change], totals: dict[str, int], progress: Progress
-) -> dict[str, int]:
-    """Loads changes, with their batch.
+@dataclass(frozen=True)
+class FirstLoad:
+    """Elements in the form of the tool.
 
     Args:
-        store: Embedded and empty.
-        batch: Whose they are.
-        number: Its number.
-        changes: All of them creations.
-        totals: What the batch says of itself.
-        progress: Told how far it is.
-
-    Returns:
-        What the server says that it holds now.
+        nodes: By their labels.
+        edges: By their types.
     """
-    import pyarrow as pa
 
-    from cortigraph.graph import bulk
+    nodes: list[Nodes]
+    edges: list[Edges]
 
-    nodes, edges = _parts(changes)
-    told = {**batch.node(number, "done"), **totals}
-    nodes += [
-        bulk.Nodes((Label.BATCH,), _row(told)),
-        bulk.Nodes((Label.SOURCE,), _row(batch.source())),
-    ]
-    origin = pa.table({"start": [told["key"]], "end": [batch.source()["key"]]})
-    edges.append(bulk.Edges(RelType.FROM, Label.BATCH, Label.SOURCE, origin))
-    loaded = bulk.first_load(store, nodes, edges, progress)
-    return {"nodes_created": loaded.nodes, "relationships_created": loaded.relationships}
+    def load(
+        self,
+        store: Store,
+        batch: Batch,
+        number: int,
+        totals: dict[str, int],
+        progress: Progress,
+        meanwhile: Callable[[], object],
+    ) -> dict[str, int]:
+        """Loads them, with their batch.
+
+        Args:
+            store: Embedded and empty.
+            batch: Whose they are.
+            number: Its number.
+            totals: What the batch says of itself.
+            progress: Told how far it is.
+            meanwhile: Done while the tool works, and done before anybody sees what it has made.
+
+        Returns:
+            What the server says that it holds now.
+        """
+        import pyarrow as pa
+
+        from cortigraph.graph import bulk
+
+        told = {**batch.node(number, "done"), **totals}
+        own = [bulk.Nodes((Label.BATCH,), _row(told)), bulk.Nodes((Label.SOURCE,), _row(batch.source()))]
+        ends = pa.table({"start": [told["key"]], "end": [batch.source()["key"]]})
+        origin = bulk.Edges(RelType.FROM, Label.BATCH, Label.SOURCE, ends)
+        loaded = bulk.first_load(store, [*self.nodes, *own], [*self.edges, origin], progress, meanwhile)
+        return {"nodes_created": loaded.nodes, "relationships_created": loaded.relationships}
 
 
 def _parts(changes: Sequence[Change]) -> tuple[list[Nodes], list[Edges]]:
@@ -105,24 +122,23 @@ def _by_labels(kind: NodeKind, table: pa.Table) -> list[tuple[tuple[str, ...], p
 
 
 def _by_type(table: pa.Table) -> list[tuple[str, pa.Table]]:
-    import pyarrow.compute as pc
+    """The relationships, apart by their type, in the order in which they came."""
+    import pyarrow as pa
 
     names = {":start": "start", ":end": "end", ":batches": "batches"}
     if table[":key"].null_count < len(table):
         names[":key"] = "key"
     plain = _renamed(table, names)
-    kinds = table[":type"]
-    distinct = kinds.unique().to_pylist()
+    kinds = table[":type"].combine_chunks().dictionary_encode()
+    distinct, numbers = kinds.dictionary.to_pylist(), kinds.indices.to_numpy()
     if len(distinct) == 1:
         return [(distinct[0], plain)]
-    order = pc.sort_indices(kinds)
-    plain, kinds = plain.take(order), kinds.take(order)
-    counts = {each["values"]: each["counts"] for each in pc.value_counts(kinds).to_pylist()}
-    found, start = [], 0
-    for kind in kinds.unique().to_pylist():
-        found.append((kind, plain.slice(start, counts[kind])))
-        start += counts[kind]
-    return found
+    ends = np.cumsum(np.bincount(numbers, minlength=len(distinct))).tolist()
+    if (np.diff(numbers) < 0).any():
+        plain = plain.take(pa.array(np.argsort(numbers, kind="stable")))
+    return [
+        (kind, plain.slice(start, end - start)) for kind, start, end in zip(distinct, [0, *ends], ends, strict=False)
+    ]
 
 
 def _renamed(table: pa.Table, names: dict[str, str]) -> pa.Table:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortigraph.ingest.elements import Kind, identity
+from cortigraph.ingest.elements import Kind, codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ def folded(kind: Kind, table: pa.Table, clash: Clash, weak: Collection[str] = ()
     """
     import pyarrow as pa
 
-    group, first = groups(identity(kind, table))
+    group, first = groups(codes(kind, table))
     if len(first) == len(group):
         return table
     names = [name for name in table.column_names if name == ":labels" or not name.startswith(":")]
@@ -60,12 +60,12 @@ def folded(kind: Kind, table: pa.Table, clash: Clash, weak: Collection[str] = ()
                 clash(int(row), int(given[group[row]]), name, column[int(row)].as_py())
     fine = table if not wrong.any() else table.filter(pa.array(~wrong))
     if wrong.any():
-        group, first = groups(identity(kind, fine))
+        group, first = groups(codes(kind, fine))
     return _taken(fine, group, first, set(names))
 
 
 def groups(ids: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers equal texts alike, in the order in which they first come.
+    """Numbers equal values alike, in the order in which they first come.
 
     Returns:
         For each row the number of its group, and for each group its first row.

@@ -1,0 +1,82 @@
+"""The base of all reasoners: one verb, which scores every entity as the answer of a batch of queries."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.reasoners.structure import Rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cortigraph.reasoning.reasoners.facts import Facts
+
+__all__ = ["Reasoner", "Scores", "check_queries"]
+
+Scores = NDArray[np.float32]
+
+
+class Reasoner(ABC):
+    """Answers `(head, relation, ?)`.
+
+    Attributes:
+        name: By which users choose it.
+        inductive: Whether it can answer over a graph, and about entities, that it was not trained on.
+    """
+
+    name: ClassVar[str]
+    inductive: ClassVar[bool]
+
+    @abstractmethod
+    def score(self, facts: Facts, queries: Rows) -> Scores:
+        """Scores all entities for each query; the same whatever else is in the batch.
+
+        Args:
+            facts: What is known.
+            queries: (queries, 2): rows of heads, and relations in both directions.
+
+        Returns:
+            (queries, entities); higher is likelier.
+
+        Raises:
+            InputError: The reasoner does not know these relations, or, if it is not inductive, these entities.
+        """
+
+    @abstractmethod
+    def config(self) -> Mapping[str, Any]:
+        """Plain values from which it can be made again."""
+
+    @abstractmethod
+    def state(self) -> Mapping[str, Tensor]:
+        """What it has learned."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Reasoner:
+        """The reasoner that had this configuration and this state."""
+
+
+def check_queries(facts: Facts, queries: Rows) -> Rows:
+    """Queries of the right form.
+
+    Args:
+        facts: Whose rows they name.
+        queries: (queries, 2).
+
+    Raises:
+        InputError: They have another form, or name rows that there are not.
+    """
+    queries = np.asarray(queries, dtype=np.int64)
+    if queries.ndim != 2 or queries.shape[1] != 2:
+        raise InputError(f"queries must be (queries, 2): head and relation, got {queries.shape}")
+    limits = (len(facts.entities), 2 * len(facts.relations))
+    for what, column, limit in zip(("head", "relation"), queries.T, limits, strict=True):
+        if len(column) and not (0 <= column.min() and column.max() < limit):
+            raise InputError(f"a {what} must be a row from 0 to {limit - 1}, got {column.min()} to {column.max()}")
+    return queries

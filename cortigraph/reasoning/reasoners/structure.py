@@ -1,0 +1,121 @@
+"""Structure: the edges of a graph, sorted by target, by source and by relation, ready to be swept over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Rows", "Segments", "Structure"]
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Pairs of rows, segment by segment.
+
+    Args:
+        first: Where each segment begins, and where the last one ends: (segments + 1).
+        left: (entries).
+        right: (entries).
+    """
+
+    first: Rows
+    left: Rows
+    right: Rows
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Edges of a graph.
+
+    Args:
+        source: Row of the node that each edge leaves.
+        relation: Its relation.
+        target: Row of the node that it reaches.
+        nodes: How many there are.
+        relations: How many there are.
+    """
+
+    source: Rows
+    relation: Rows
+    target: Rows
+    nodes: int
+    relations: int
+
+    @classmethod
+    def of(cls, triples: Rows, *, nodes: int, relations: int) -> Structure:
+        """Edges as triples.
+
+        Args:
+            triples: (edges, 3): head, relation, tail.
+            nodes: How many there are.
+            relations: How many there are.
+
+        Example:
+            >>> edges = Structure.of(np.array([[0, 0, 1], [2, 0, 1]]), nodes=3, relations=1)
+            >>> edges.by_target.first.tolist(), edges.by_target.left.tolist()
+            ([0, 0, 2, 2], [0, 2])
+        """
+        source, relation, target = (np.ascontiguousarray(column, dtype=np.int64) for column in triples.reshape(-1, 3).T)
+        return cls(source, relation, target, nodes, relations)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def kept(self, keep: NDArray[np.bool_]) -> Structure:
+        """Some of the edges.
+
+        Args:
+            keep: (edges).
+        """
+        if keep.all():
+            return self
+        found = Structure(self.source[keep], self.relation[keep], self.target[keep], self.nodes, self.relations)
+        # What is sorted already stays so: nothing need be sorted anew for each batch.
+        for name in ("by_target", "by_source", "by_relation"):
+            order = self._orders[name]
+            found.__dict__.setdefault("_orders", {})[name] = _renumbered(order, keep)
+        return found
+
+    @cached_property
+    def _orders(self) -> dict[str, Rows]:
+        columns = {"by_target": self.target, "by_source": self.source, "by_relation": self.relation}
+        return {name: np.argsort(column, kind="stable") for name, column in columns.items()}
+
+    @cached_property
+    def by_target(self) -> Segments:
+        """Sources and relations, by target."""
+        return _segments(self._orders["by_target"], self.target, self.nodes, self.source, self.relation)
+
+    @cached_property
+    def by_source(self) -> Segments:
+        """Targets and relations, by source."""
+        return _segments(self._orders["by_source"], self.source, self.nodes, self.target, self.relation)
+
+    @cached_property
+    def by_relation(self) -> Segments:
+        """Sources and targets, by relation."""
+        return _segments(self._orders["by_relation"], self.relation, self.relations, self.source, self.target)
+
+    @cached_property
+    def degree(self) -> Rows:
+        """How many edges reach each node."""
+        return np.bincount(self.target, minlength=self.nodes)
+
+
+def _segments(order: Rows, by: Rows, count: int, left: Rows, right: Rows) -> Segments:
+    first = np.zeros(count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(by, minlength=count), out=first[1:])
+    return Segments(first, left[order], right[order])
+
+
+def _renumbered(order: Rows, keep: NDArray[np.bool_]) -> Rows:
+    places = np.cumsum(keep) - 1
+    return np.asarray(places[order[keep[order]]])
