@@ -85,7 +85,7 @@ def run(incoming: Path, nodes: Mapping[Path, Sequence[str]], edges: Sequence[tup
     configuration.mkdir()
     (configuration / "neo4j.conf").write_text("db.tx_log.preallocate=false\n", encoding="utf-8")
     arguments = [
-        *("database", "import", "full", "neo4j", "--id-type=integer", "--strict=true", "--bad-tolerance=0"),
+        *("database", "import", "full", "neo4j", "--id-type=actual", "--strict=true", "--bad-tolerance=0"),
         f"--multiline-fields={str(lines).lower()}",
         f"--array-delimiter={_SEPARATOR_ARGUMENT}",
         f"--report-file={incoming / 'import.report'}",

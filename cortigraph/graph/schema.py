@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Protocol
 
 from cortigraph.graph import cypher
@@ -173,6 +174,9 @@ class Executor(Protocol):
     def write(self, query: str, /, **parameters: Any) -> Any:
         """Run a query that changes the store."""
 
+    def execute(self, work: Callable[[Any], Any]) -> Any:
+        """Run `work` in one write transaction, which it is given."""
+
 
 def recorded_version(store: Executor) -> int:
     """The version that the store says it has; 0 for an empty one.
@@ -223,8 +227,10 @@ def _migrate_once(store: Executor, wait: bool) -> list[Migration]:
     version = recorded_version(store)
     due = [migration for migration in MIGRATIONS if migration.version > version]
     for migration in due:
-        for statement in migration.statements():
-            store.write(statement)
+        # What changes the schema can't share a transaction with what changes data, but with its like.
+        for _, group in groupby(migration.statements(), key=lambda statement: statement.startswith("CREATE ")):
+            statements = list(group)
+            store.execute(lambda transaction, run=statements: [transaction.write(each) for each in run])
         store.write(cypher.RECORD_MIGRATION, key=migration.key, version=migration.version, name=migration.name)
     if due and wait:
         # An index that is still being built answers with nothing, or not at all.

@@ -44,9 +44,10 @@ def folded(kind: Kind, table: pa.Table, clash: Clash, weak: Collection[str] = ()
     """
     import pyarrow as pa
 
-    group, first = groups(codes(kind, table))
-    if len(first) == len(group):
+    ids = codes(kind, table)
+    if _all_differ(ids):
         return table
+    group, first = groups(ids)
     names = [name for name in table.column_names if name == ":labels" or not name.startswith(":")]
     wrong = np.zeros(len(group), dtype=bool)
     for name in names:
@@ -62,6 +63,12 @@ def folded(kind: Kind, table: pa.Table, clash: Clash, weak: Collection[str] = ()
     if wrong.any():
         group, first = groups(codes(kind, fine))
     return _taken(fine, group, first, set(names))
+
+
+def _all_differ(ids: pa.Array) -> bool:
+    """Whether no number is there twice; to sort them is quicker than to look each up."""
+    ordered = np.sort(ids.to_numpy())
+    return bool((ordered[1:] != ordered[:-1]).all())
 
 
 def groups(ids: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

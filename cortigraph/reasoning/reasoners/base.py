@@ -77,6 +77,6 @@ def check_queries(facts: Facts, queries: Rows) -> Rows:
         raise InputError(f"queries must be (queries, 2): head and relation, got {queries.shape}")
     limits = (len(facts.entities), 2 * len(facts.relations))
     for what, column, limit in zip(("head", "relation"), queries.T, limits, strict=True):
-        if len(column) and not (0 <= column.min() and column.max() < limit):
+        if len(column) and (column.min() < 0 or column.max() >= limit):
             raise InputError(f"a {what} must be a row from 0 to {limit - 1}, got {column.min()} to {column.max()}")
     return queries

@@ -2,9 +2,9 @@
 
     out[v] = Σ over edges (u, r, v) of relation[r] · x[u]        element by element, over columns (query, channel)
 
-Forward goes over the edges by their target; the gradient for `x` is the same sum over them by their source, and that for
-`relation` over them by their relation. So one loop serves all three: no atomic additions, and the same numbers in every
-run and with any number of threads. Columns are cut into tiles, so that a tile of all nodes stays in the cache.
+Forward goes over the edges by their target; the gradient for `x` is the same sum over them by their source, and that
+for `relation` over them by their relation. So one loop serves all three: no atomic additions, and the same numbers in
+every run and with any number of threads. Columns are cut into tiles, so that a tile of all nodes stays in the cache.
 
 `CORTIGRAPH_KERNEL=torch` takes plain torch instead, which gives the same numbers up to rounding.
 """

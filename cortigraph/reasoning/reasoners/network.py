@@ -1,9 +1,9 @@
 """The network of the path reasoner: query-conditioned relational message passing from the head outwards.
 
-After layer l, the state of an entity sums over all paths of up to l steps from the head of the query to it; each step is
-weighted by what its relation means for the query's relation. Nothing is learned about single entities, so the network
-answers about any graph whose relations it knows. See Zhu et al., *Neural Bellman-Ford Networks* (2021), and Zhang & Yao,
-*Knowledge Graph Reasoning with Relational Digraph* (2022).
+After layer l, the state of an entity sums over all paths of up to l steps from the head of the query to it; each step
+is weighted by what its relation means for the query's relation. Nothing is learned about single entities, so the
+network answers about any graph whose relations it knows. See Zhu et al., *Neural Bellman-Ford Networks* (2021), and
+Zhang & Yao, *Knowledge Graph Reasoning with Relational Digraph* (2022).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cortigraph.reasoning.reasoners.fused import normalise_add
 from cortigraph.reasoning.reasoners.kernel import propagate
 from cortigraph.reasoning.reasoners.structure import Structure
 
@@ -29,17 +30,17 @@ class Layer(nn.Module):
     def __init__(self, relations: int, width: int, dropout: float) -> None:
         super().__init__()
         self.relation = nn.Linear(width, relations * width)
-        self.update = nn.Linear(2 * width, width)
+        self.from_state = nn.Linear(width, width, bias=False)
+        self.from_sums = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
-        self.relations, self.width = relations, width
+        self.relations, self.dropout = relations, dropout
 
-    def forward(self, state: Tensor, start: Tensor, query: Tensor, edges: Structure) -> Tensor:
+    def forward(self, state: Tensor, heads: Tensor, query: Tensor, edges: Structure) -> Tensor:
         """One layer.
 
         Args:
             state: (nodes, batch, width).
-            start: Zero but at the heads, where it is the query: (nodes, batch, width).
+            heads: Where paths begin: (batch).
             query: (batch, width).
             edges: Of the graph.
 
@@ -48,9 +49,14 @@ class Layer(nn.Module):
         """
         nodes, batch, width = state.shape
         relation = self.relation(query).view(batch, self.relations, width).transpose(0, 1)
-        sums = propagate(state.reshape(nodes, -1), relation.reshape(self.relations, -1), edges)
-        both = torch.cat([state, sums.view_as(state) + start], dim=-1)
-        return state + self.dropout(torch.relu(self.norm(self.update(both))))
+        sums = propagate(state.view(nodes, -1), relation.reshape(self.relations, -1), edges)
+        sums = sums.view_as(state).index_put((heads, torch.arange(batch)), query, accumulate=True)
+        flat = state.view(-1, width)
+        x = torch.addmm(self.from_sums.bias, flat, self.from_state.weight.T)
+        x = torch.addmm(x, sums.view(-1, width), self.from_sums.weight.T)
+        dropout = self.dropout if self.training else 0.0
+        seed = int(torch.randint(2**31, ())) if dropout else 0
+        return normalise_add(x, flat, self.norm.weight, self.norm.bias, dropout, seed).view_as(state)
 
 
 class PathNetwork(nn.Module):
@@ -67,7 +73,9 @@ class PathNetwork(nn.Module):
         super().__init__()
         self.query = nn.Embedding(relations, width)
         self.layers = nn.ModuleList(Layer(relations, width, dropout) for _ in range(layers))
-        self.readout = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.ReLU(), nn.Linear(2 * width, 1))
+        self.from_state = nn.Linear(width, 2 * width)
+        self.from_query = nn.Linear(width, 2 * width, bias=False)
+        self.last = nn.Linear(2 * width, 1)
 
     def forward(self, heads: Tensor, relations: Tensor, edges: Structure) -> Tensor:
         """Scores.
@@ -81,11 +89,10 @@ class PathNetwork(nn.Module):
             (batch, nodes).
         """
         query = self.query(relations)
-        start = query.new_zeros(edges.nodes, len(heads), query.shape[1])
-        start = start.index_put((heads, torch.arange(len(heads))), query)
-        state = start
+        state = query.new_zeros(edges.nodes, len(heads), query.shape[1])
+        state = state.index_put((heads, torch.arange(len(heads))), query)
         for layer in self.layers:
-            state = layer(state, start, query, edges)
-        both = torch.cat([state, query.expand_as(state)], dim=-1)
-        scores: Tensor = self.readout(both).squeeze(-1)
+            state = layer(state, heads, query, edges)
+        hidden = torch.relu(self.from_state(state) + self.from_query(query))
+        scores: Tensor = self.last(hidden).squeeze(-1)
         return scores.T

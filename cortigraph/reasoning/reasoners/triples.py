@@ -1,4 +1,4 @@
-"""Triples on disk: a folder with `train.txt`, `valid.txt` and `test.txt`, each line `head⇥relation⇥tail`, perhaps gzipped.
+"""Triples on disk: a folder with `train.txt`, `valid.txt` and `test.txt`, perhaps gzipped; lines `head⇥relation⇥tail`.
 
 This is the form in which graphs for link prediction are published. The entities of all three files are entities: one
 that training never saw can be asked for, and must be ranked.
