@@ -74,58 +74,6 @@ INDEXES = (
     "RETURN name, type, labelsOrTypes AS labels, properties, options, state"
 )
 
-
-def unique_key(label: str) -> str:
-    """A uniqueness constraint on `key`.
-
-    Example:
-        >>> unique_key("Region")
-        'CREATE CONSTRAINT `Region_key` IF NOT EXISTS FOR (n:`Region`) REQUIRE n.key IS UNIQUE'
-    """
-    return f"CREATE CONSTRAINT {quote(label + '_key')} IF NOT EXISTS FOR (n:{quote(label)}) REQUIRE n.key IS UNIQUE"
-
-
-def vector_index(label: str, dimension: int, name: str = "embedding") -> str:
-    """A cosine index over a property that holds vectors.
-
-    Example:
-        >>> "`vector.dimensions`: 384" in vector_index("Scene", 384)
-        True
-    """
-    return (
-        f"CREATE VECTOR INDEX {quote(f'{label}_{name}')} IF NOT EXISTS FOR (n:{quote(label)}) ON (n.{quote(name)}) "
-        f"OPTIONS {{indexConfig: {{`vector.dimensions`: {int(dimension)}, `vector.similarity_function`: 'cosine'}}}}"
-    )
-
-
-def text_index(name: str, labels: list[str], properties: list[str]) -> str:
-    """One full-text index over several labels.
-
-    Example:
-        >>> text_index("t", ["A", "B"], ["name"])
-        'CREATE FULLTEXT INDEX `t` IF NOT EXISTS FOR (n:`A`|`B`) ON EACH [n.`name`]'
-    """
-    where = "|".join(quote(label) for label in labels)
-    what = ", ".join(f"n.{quote(prop)}" for prop in properties)
-    return f"CREATE FULLTEXT INDEX {quote(name)} IF NOT EXISTS FOR (n:{where}) ON EACH [{what}]"
-
-
-# Version 1 to 3: a batch was known by its key alone, and what it brought carried that key in `batch`.
-NUMBER_BATCHES = """
-MATCH (b:Batch) WITH b ORDER BY b.number, b.at, b.key
-WITH collect(b) AS batches
-UNWIND range(0, size(batches) - 1) AS i
-WITH batches[i] AS b, i
-SET b.number = i + 1, b.state = coalesce(b.state, 'done')"""
-NUMBER_BROUGHT = """
-MATCH (n) WHERE n.batch IS NOT NULL
-OPTIONAL MATCH (b:Batch {key: n.batch})
-SET n.batches = CASE WHEN b IS NULL THEN [0] ELSE [b.number] END
-REMOVE n.batch"""
-COPY_TEXT_VECTORS = """
-MATCH (n:Region|Dataset) WHERE n.embedding IS NOT NULL AND n.text_embedding IS NULL
-SET n.text_embedding = n.embedding[0..384]"""
-
 # ---- writes -------------------------------------------------------------------------------------------------------
 
 
@@ -189,7 +137,8 @@ _HIT = (
     "substring(coalesce(node.description, node.text, ''), 0, 160) AS snippet"
 )
 NEAREST = f"""
-CALL db.index.vector.queryNodes($index, $top, $embedding) YIELD node, score
+CALL db.index.vector.queryNodes($index, $depth, $embedding) YIELD node, score
+WITH node, score ORDER BY score DESC LIMIT $top
 RETURN {_HIT}"""
 
 MATCHING = f"""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortigraph.graph import cypher
+from cortigraph.graph import cypher, definitions
 from cortigraph.graph.cypher import quote
 from cortigraph.graph.errors import InputError
 
@@ -65,9 +65,9 @@ def test_the_server_takes_a_nasty_label_as_one_label(clean_store, name):
 def test_every_query_that_is_built_quotes_its_names():
     name = "x`) DETACH DELETE n //"
     built = [
-        cypher.unique_key(name),
-        cypher.vector_index(name, 3),
-        cypher.text_index(name, [name], [name]),
+        definitions.unique_key(name),
+        definitions.vector_index(name, 3),
+        definitions.text_index(name, [name], [name]),
         cypher.merge_nodes(name),
         cypher.merge_edges(name, name, name, keyed=True),
         cypher.missing_ends(name, name),

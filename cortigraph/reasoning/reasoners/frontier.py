@@ -1,0 +1,206 @@
+"""Frontiers: for each query the entities that its paths have reached so far, and the edges that lead further.
+
+On a large graph a query touches a small part of it. So each query of a batch has rows of its own, one for every entity
+that it has reached; an edge whose removal the query asks for (its own, while training) is never walked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from cortigraph.reasoning.reasoners.structure import Rows, Segments, Structure
+
+__all__ = ["Frontier", "Step", "begin", "expand", "narrowed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """What is reached.
+
+    Args:
+        first: Where the rows of each query begin: (queries + 1).
+        entity: The entity of each row.
+    """
+
+    first: Rows
+    entity: Rows
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    @property
+    def query(self) -> Rows:
+        """The query of each row."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step outwards.
+
+    Args:
+        frontier: What is reached after it; what was reached before comes first in each query.
+        old: For each row of the frontier before, its row now.
+        by_target: Rows before, and numbers of relations, by row now.
+        by_source: Rows now, and numbers of relations, by row before.
+        by_relation: Rows before, and rows now, by relation: `query * relations + relation`.
+    """
+
+    frontier: Frontier
+    old: Rows
+    by_target: Segments
+    by_source: Segments
+    by_relation: Segments
+
+
+def begin(heads: Rows) -> Frontier:
+    """The frontiers of queries before the first step: their heads.
+
+    Args:
+        heads: (queries).
+    """
+    return Frontier(np.arange(len(heads) + 1), np.asarray(heads, dtype=np.int64))
+
+
+def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> Step:
+    """All edges that leave what is reached.
+
+    Args:
+        frontier: What is reached.
+        edges: Of the graph, in both directions.
+        hidden: For each query an edge that it must not see, in both directions: (queries, 3); none where it is -1.
+
+    Returns:
+        The edges, and what they reach.
+
+    Example:
+        >>> edges = Structure.of(np.array([[0, 0, 1], [1, 1, 0], [1, 0, 2]]), nodes=3, relations=2)
+        >>> step = expand(begin(np.array([0])), edges)
+        >>> step.frontier.entity.tolist(), step.by_target.first.tolist()
+        ([0, 1], [0, 0, 1])
+    """
+    queries, out = len(frontier.first) - 1, edges.by_source
+    hidden = np.full((queries, 3), -1, dtype=np.int64) if hidden is None else np.ascontiguousarray(hidden)
+    most = np.diff(out.first)[frontier.entity]
+    room = np.concatenate([[0], np.cumsum(most)])[frontier.first]  # where each query may write its edges
+    source, relation, target = (np.empty(room[-1], dtype=np.int64) for _ in range(3))
+    entity = np.empty(room[-1] + len(frontier), dtype=np.int64)
+    counts = np.zeros((queries, 2), dtype=np.int64)
+    _kernels()[0](
+        frontier.first, frontier.entity, out.first, out.left, out.right, hidden, edges.relations // 2,
+        room, source, relation, target, entity, counts, edges.nodes,
+    )  # fmt: skip
+    first = np.concatenate([[0], np.cumsum(counts[:, 0])])
+    ends = np.concatenate([[0], np.cumsum(counts[:, 1])])
+    kept = _Edges(*(np.empty(ends[-1], dtype=np.int64) for _ in range(3)))
+    reached = np.empty(first[-1], dtype=np.int64)
+    _kernels()[1](
+        frontier.first, room, first, ends, edges.relations, source, relation, target, entity,
+        kept.source, kept.relation, kept.target, reached,
+    )  # fmt: skip
+    old = np.arange(len(frontier)) + np.repeat(first[:-1] - frontier.first[:-1], np.diff(frontier.first))
+    return _step(Frontier(first, reached), old, kept, len(frontier), queries * edges.relations)
+
+
+def narrowed(frontier: Frontier, chosen: Rows) -> Frontier:
+    """Some of its rows.
+
+    Args:
+        frontier: What is reached.
+        chosen: Rows, in order.
+    """
+    first = np.searchsorted(chosen, frontier.first)
+    return Frontier(first.astype(np.int64), frontier.entity[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class _Edges:
+    source: Rows
+    relation: Rows
+    target: Rows
+
+
+def _step(frontier: Frontier, old: Rows, edges: _Edges, before: int, relations: int) -> Step:
+    by_target = _sorted(edges.target, len(frontier), edges.source, edges.relation)
+    by_relation = _sorted(edges.relation, relations, edges.source, edges.target)
+    first = np.zeros(before + 1, dtype=np.int64)
+    np.cumsum(np.bincount(edges.source, minlength=before), out=first[1:])
+    return Step(frontier, old, by_target, Segments(first, edges.target, edges.relation), by_relation)
+
+
+def _sorted(by: Rows, count: int, left: Rows, right: Rows) -> Segments:
+    first = np.zeros(count + 1, dtype=np.int64)
+    sorted_left, sorted_right = np.empty_like(left), np.empty_like(right)
+    _kernels()[2](by, left, right, first, sorted_left, sorted_right)
+    return Segments(first, sorted_left, sorted_right)
+
+
+@cache
+def _kernels() -> tuple[Any, Any, Any]:
+    import numba
+
+    @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+    def walk(
+        first: Any, reached: Any, out: Any, targets: Any, relations: Any, hidden: Any, half: Any,
+        room: Any, source: Any, relation: Any, target: Any, entity: Any, counts: Any, nodes: Any,
+    ) -> None:  # fmt: skip
+        queries, threads = len(first) - 1, numba.get_num_threads()
+        for part in numba.prange(threads):
+            places = np.full(nodes, -1, dtype=np.int64)  # of each entity among the rows of the query at hand
+            for query in range(part, queries, threads):
+                low, begin = first[query], room[query] + first[query]
+                size = first[query + 1] - low
+                for row in range(size):
+                    entity[begin + row] = reached[low + row]
+                    places[reached[low + row]] = row
+                head, kind, tail = hidden[query, 0], hidden[query, 1], hidden[query, 2]
+                back = kind - half if kind >= half else kind + half
+                at, total = room[query], size
+                for row in range(size):
+                    node = reached[low + row]
+                    for edge in range(out[node], out[node + 1]):
+                        to, by = targets[edge], relations[edge]
+                        if (node == head and to == tail and by == kind) or (node == tail and to == head and by == back):
+                            continue
+                        if places[to] < 0:
+                            places[to] = total
+                            entity[begin + total] = to
+                            total += 1
+                        source[at], relation[at], target[at] = low + row, by, places[to]
+                        at += 1
+                counts[query, 0], counts[query, 1] = total, at - room[query]
+                for row in range(total):
+                    places[entity[begin + row]] = -1
+
+    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
+    def gather(
+        before: Any, room: Any, first: Any, ends: Any, relations: Any,
+        source: Any, relation: Any, target: Any, entity: Any,
+        to_source: Any, to_relation: Any, to_target: Any, reached: Any,
+    ) -> None:  # fmt: skip
+        for query in range(len(first) - 1):
+            begin = room[query] + before[query]
+            for row in range(first[query + 1] - first[query]):
+                reached[first[query] + row] = entity[begin + row]
+            for edge in range(ends[query + 1] - ends[query]):
+                to_source[ends[query] + edge] = source[room[query] + edge]
+                to_relation[ends[query] + edge] = query * relations + relation[room[query] + edge]
+                to_target[ends[query] + edge] = first[query] + target[room[query] + edge]
+
+    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
+    def count_sort(by: Any, left: Any, right: Any, first: Any, to_left: Any, to_right: Any) -> None:
+        for edge in range(len(by)):
+            first[by[edge] + 1] += 1
+        for segment in range(len(first) - 1):
+            first[segment + 1] += first[segment]
+        at = first[:-1].copy()
+        for edge in range(len(by)):
+            place = at[by[edge]]
+            at[by[edge]] += 1
+            to_left[place], to_right[place] = left[edge], right[edge]
+
+    return walk, gather, count_sort
