@@ -68,7 +68,15 @@ def _softplus(x: Any) -> Any:
 
 @numba.njit(parallel=True, fastmath=True, cache=True)  # type: ignore[untyped-decorator]
 def weigh(
-    asked: Any, table: Any, drawn: Any, pairs: bool, margin: Any, temperature: Any, weights: Any, to_asked: Any, loss: Any
+    asked: Any,
+    table: Any,
+    drawn: Any,
+    pairs: bool,
+    margin: Any,
+    temperature: Any,
+    weights: Any,
+    to_asked: Any,
+    loss: Any,
 ) -> None:
     """The loss of each query, its slope at each distance, and its gradient to what is asked.
 

@@ -34,6 +34,7 @@ class Closed(Reasoner):
     """
 
     inductive: ClassVar[bool] = False
+    batch: ClassVar[int] = 512
 
     def __init__(self, names: Names, entity: Vectors, relation: Vectors) -> None:
         self.names = names

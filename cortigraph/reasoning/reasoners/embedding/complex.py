@@ -17,7 +17,7 @@ from cortigraph.reasoning.reasoners.structure import Rows
 
 __all__ = ["ComplEx", "product"]
 
-_PAD = 16
+_TILE = 64
 
 
 class ComplEx(Closed):
@@ -35,12 +35,10 @@ class ComplEx(Closed):
         return product(self.entity[heads], self.relation[relations])
 
     def _score(self, asked: Vectors, table: Vectors) -> Scores:
-        import torch
-
         # Whole tiles only: else the last bits of a score would depend on how many others are asked with it.
-        padded = np.zeros((-(-max(1, len(asked)) // _PAD) * _PAD, asked.shape[1]), dtype=np.float32)
+        padded = np.zeros((-(-max(1, len(asked)) // _TILE) * _TILE, asked.shape[1]), dtype=np.float32)
         padded[: len(asked)] = asked
-        scores: Scores = torch.mm(torch.from_numpy(padded), torch.from_numpy(table).T).numpy()
+        scores: Scores = padded @ table.T
         return scores[: len(asked)]
 
 

@@ -227,13 +227,13 @@ class _Table:
 
         from cortigraph.reasoning.reasoners.embedding._softmax_steps import exponentials
 
-        scores = torch.mm(torch.from_numpy(asked).to(self._copy.dtype), self._copy.T)
+        scores = _multiply(torch.from_numpy(asked).to(self._copy.dtype), self._copy.T)
         right = scores[torch.from_numpy(rows), torch.from_numpy(true)].float().sum().item()
         largest, totals = np.empty((2, len(asked)), dtype=np.float32)
         exponentials(_plain(scores), largest, totals)
         factors = (weights / totals).astype(np.float32)[:, None]
-        to_asked: Vectors = torch.mm(scores, self._copy).float().numpy() * factors
-        torch.mm(scores.T, torch.from_numpy(asked * factors).to(self._copy.dtype), out=self._dense)
+        to_asked: Vectors = _multiply(scores, self._copy).float().numpy() * factors
+        _multiply(scores.T, torch.from_numpy(asked * factors).to(self._copy.dtype), self._dense)
         return float((largest + np.log(totals))[rows].sum(dtype=np.float64)) - right, to_asked
 
     def step(self, rate: float, *used: Rows) -> None:
@@ -259,6 +259,17 @@ def _half(settings: ComplExSettings) -> bool:
 
     told = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
+
+
+def _multiply(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """A matrix product; those of float32 by NumPy, whose OpenBLAS is the faster one on many processors."""
+    import torch
+
+    out = left.new_empty(left.shape[0], right.shape[1]) if out is None else out
+    if left.dtype == torch.float32:
+        np.matmul(left.numpy(), right.numpy(), out=out.numpy())
+        return out
+    return torch.mm(left, right, out=out)
 
 
 def _plain(tensor: Tensor) -> Any:
