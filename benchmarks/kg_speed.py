@@ -6,9 +6,9 @@
 Both train the same model on the same facts: RotatE of 200 complex numbers, 64 negatives drawn for each fact alone, 512
 facts a step; ComplEx of 100, 256 queries `(head, relation, ?)` a step, each against all entities, facts of one query
 together (PyKEEN's LCWA loop); cross entropy, Adagrad. Steps are timed after the first ones; rounds alternate, medians
-count. Ours takes bfloat16 products where the processor has them; `complex_ratio_float32` is without. Ours has N3 besides.
-Evaluation ranks the same sample of test facts with the same vectors, in both directions, ties against the answer, and the
-metrics must be equal to 1e-6. The last line is JSON: facts per second of each, and ratios.
+count. Ours takes bfloat16 products where the processor has them; `complex_ratio_float32` is without. Ours has N3
+besides. Evaluation ranks the same sample of test facts with the same vectors, in both directions, ties against the
+answer, and the metrics must be equal to 1e-6. The last line is JSON: facts per second of each, and ratios.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def train_ensemble(
 
 
 def _features(members: Sequence[Reasoner], facts: Facts, triples: Rows, known: Known) -> Weights:
-    """What members say of each answer and of its nearest rivals: (facts, 1 + rivals, members); -inf where there is none."""
+    """What members say of answers and their nearest rivals: (facts, 1 + rivals, members); -inf where there is none."""
     queries = np.ascontiguousarray(triples[:, :2])
     scores = np.stack([normalised(member.score(facts, queries)) for member in members], axis=-1)
     first, true = known.of(queries)

@@ -1,7 +1,7 @@
 """The loops of RotatE and TransE, compiled. Imports numba: import it where it is used.
 
-`pairs` says whether numbers are complex (their absolute values are summed) or real (theirs are). Each thread has rows of its
-own, and sums over what concerns them in a fixed order: results don't depend on how many threads there are.
+`pairs` says whether numbers are complex (their absolute values are summed) or real (theirs are). Each thread has rows
+of its own, and sums over what concerns them in a fixed order: results don't depend on how many threads there are.
 """
 
 from __future__ import annotations

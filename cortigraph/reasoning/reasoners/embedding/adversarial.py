@@ -1,7 +1,7 @@
 """Training RotatE and TransE: drawn negatives, of which the nearest count most, by Adagrad on the rows in use.
 
-Each fact is asked in both directions, and each query is set against negatives of its own, drawn evenly from all entities
-for it alone: as many are scored as are chosen, none is shared and none left out. See Sun et al. (2019).
+Each fact is asked in both directions, and each query is set against negatives of its own, drawn evenly from all
+entities for it alone: as many are scored as are chosen, none is shared and none left out. See Sun et al. (2019).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.embedding.closed import Vectors
-from cortigraph.reasoning.reasoners.embedding.distance import Distance, RotatE
+from cortigraph.reasoning.reasoners.embedding.distance import Distance
 from cortigraph.reasoning.reasoners.embedding.names import Names
 from cortigraph.reasoning.reasoners.embedding.settings import DistanceSettings
 from cortigraph.reasoning.reasoners.embedding.watch import OnEpoch, Watch
@@ -48,6 +48,7 @@ def train_distance(
 
     Example:
         >>> import pyarrow as pa
+        >>> from cortigraph.reasoning.reasoners.embedding.distance import RotatE
         >>> table = pa.table({"head": ["a", "b"], "relation": ["likes", "likes"], "tail": ["b", "c"]})
         >>> facts = Facts.of(table)
         >>> scorer = train_distance(RotatE, facts, facts.triples[:0], DistanceSettings(rank=8, epochs=100))
@@ -90,7 +91,7 @@ class AdversarialSteps:
 
     def __init__(self, scorer: Distance, settings: DistanceSettings) -> None:
         self._scorer, self._settings = scorer, settings
-        self._entity, self._relation = np.zeros_like(scorer.entity), np.zeros_like(scorer.relation)
+        self.squares = np.zeros_like(scorer.entity), np.zeros_like(scorer.relation)
         # Vectors are spread over `reach`; angles over π: one rate is meant for both, in proportion.
         self._reach = (settings.margin + 2) / settings.rank
 
@@ -109,7 +110,7 @@ class AdversarialSteps:
         for begin in range(0, len(order), batch):
             taken = triples[order[begin : begin + batch]]
             shape = (len(taken), self._settings.negatives)
-            losses += self.step(taken, generator.integers(0, len(self._entity), shape))
+            losses += self.step(taken, generator.integers(0, len(self._scorer.entity), shape))
         return losses / max(1, len(triples))
 
     def step(self, triples: Rows, negatives: Rows) -> float:
@@ -136,7 +137,7 @@ class AdversarialSteps:
         to_heads, to_moves = scorer.slopes(moves, asked, to_asked)
         rate, share = np.float32(settings.learning_rate * self._reach), np.float32(1 / len(asked))
         groups = steps.grouped(np.concatenate([drawn.ravel(), heads]), len(scorer.entity))
-        steps.push(*groups, weights, asked, to_heads, scorer.entity, self._entity, scorer.pairs, rate, share)
+        steps.push(*groups, weights, asked, to_heads, scorer.entity, self.squares[0], scorer.pairs, rate, share)
         self._relations(rows, signs * to_moves, share)
         return float(loss.sum(dtype=np.float64))
 
@@ -145,5 +146,5 @@ class AdversarialSteps:
 
         spread = np.pi if self._scorer.pairs else self._reach
         rate = np.float32(self._settings.learning_rate * spread)
-        groups = steps.grouped(rows, len(self._relation))
-        steps.adagrad(*groups, to_moves, self._scorer.relation, self._relation, rate, share)
+        groups = steps.grouped(rows, len(self._scorer.relation))
+        steps.adagrad(*groups, to_moves, self._scorer.relation, self.squares[1], rate, share)

@@ -1,8 +1,8 @@
 """ComplEx: complex vectors; a fact scores Re⟨head, relation, conjugate of tail⟩.
 
 Each relation has a second vector for its inverse, so that both directions are asked as tails. See Trouillon et al.,
-*Complex Embeddings for Simple Link Prediction* (2016), and Lacroix et al., *Canonical Tensor Decomposition for Knowledge
-Base Completion* (2018).
+*Complex Embeddings for Simple Link Prediction* (2016), and Lacroix et al., *Canonical Tensor Decomposition for
+Knowledge Base Completion* (2018).
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ class ComplExSettings(ClosedSettings):
 
     Args:
         regularization: Weight of N3, the cubes of the absolute values of all numbers that a fact uses.
-        relation_weight: Weight of telling the relation of a fact from head and tail (Chen et al. 2021); 0 leaves it out.
+        relation_weight: Weight of telling the relation of a fact from its head and tail, which helps where there are
+            many relations (Chen et al. 2021); 0 leaves it out.
         precision: Of the large matrix products. `bfloat16` is twice as fast where processors have it and sums in full
             precision; vectors and their updates are in full precision always. `auto` takes it where it is fast, so
             that results differ a little from machine to machine.

@@ -2,8 +2,8 @@
 
 Facts of one query `(head, relation, ?)` share its row of scores: the loss is that of one fact after the other, and
 3.6 times fewer scores need be computed on FB15k-237. Gradients are written out: a step is six matrix products at most,
-and a few compiled loops. See Lacroix et al. (2018); Chen et al., *Relation Prediction as an Auxiliary Training Objective*
-(2021).
+and a few compiled loops. See Lacroix et al. (2018); Chen et al., *Relation Prediction as an Auxiliary Training
+Objective* (2021).
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class SoftmaxSteps:
 
         self._settings = settings
         self._type = torch.bfloat16 if _half(settings) else torch.float32
-        self._entity, self._relation = (_Table(table, self._type) for table in (scorer.entity, scorer.relation))
+        self.entity, self.relation = (_Table(table, self._type) for table in (scorer.entity, scorer.relation))
 
     def run(self, queries: Queries, order: Rows) -> float:
         """One epoch.
@@ -171,7 +171,7 @@ class SoftmaxSteps:
         """
         from cortigraph.reasoning.reasoners.embedding._softmax_steps import queries_to_tables
 
-        entity, relation = self._entity, self._relation
+        entity, relation = self.entity, self.relation
         share = np.float32(1 / len(batch.tails))
         asked = product(entity.values[batch.heads], relation.values[batch.relations])
         counts = np.diff(batch.first)
@@ -191,15 +191,15 @@ class SoftmaxSteps:
         from cortigraph.reasoning.reasoners.embedding._softmax_steps import facts_to_tables
 
         heads, relations = batch.heads[rows], batch.relations[rows]
-        values = self._entity.values
+        values = self.entity.values
         left = values[heads]
         left[:, left.shape[1] // 2 :] *= -1
         pair = product(left, values[batch.tails])
         share = np.float32(self._settings.relation_weight / len(heads))
-        _, to_pair = self._relation.softmax(pair, np.arange(len(heads)), relations, np.full(len(heads), share))
-        to_pair -= share * self._relation.values[relations]
-        np.subtract.at(self._relation.sparse, relations, share * pair)
-        facts_to_tables(heads, batch.tails, to_pair, values, self._entity.sparse)
+        _, to_pair = self.relation.softmax(pair, np.arange(len(heads)), relations, np.full(len(heads), share))
+        to_pair -= share * self.relation.values[relations]
+        np.subtract.at(self.relation.sparse, relations, share * pair)
+        facts_to_tables(heads, batch.tails, to_pair, values, self.entity.sparse)
 
 
 class _Table:
