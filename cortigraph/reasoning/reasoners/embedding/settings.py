@@ -48,6 +48,7 @@ class ComplExSettings(ClosedSettings):
         regularization: Weight of N3, the cubes of the absolute values of all numbers that a fact uses.
         relation_weight: Weight of telling the relation of a fact from its head and tail, which helps where there are
             many relations (Chen et al. 2021); 0 leaves it out.
+        together: At most so many facts of one query come in one step; more are faster, fewer learn more an epoch.
         precision: Of the large matrix products. `bfloat16` is twice as fast where processors have it and sums in full
             precision; vectors and their updates are in full precision always. `auto` takes it where it is fast, so
             that results differ a little from machine to machine.
@@ -55,6 +56,7 @@ class ComplExSettings(ClosedSettings):
 
     regularization: _Share = 0.05
     relation_weight: _Share = 0.0
+    together: _Count = 8
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 

@@ -66,7 +66,7 @@ def train_complex(
         scorer.take(start)
     watch = Watch(scorer, facts, valid, settings, progress)
     both = np.concatenate([facts.triples, inverse(facts.triples, len(facts.relations))])
-    queries, steps = Queries(both), SoftmaxSteps(scorer, settings)
+    queries, steps = Queries(both, settings.together, settings.seed), SoftmaxSteps(scorer, settings)
     generator = np.random.default_rng([settings.seed, 2])
     for epoch in watch.epochs():
         order = generator.permutation(len(queries))
@@ -104,11 +104,18 @@ class Queries:
 
     Args:
         triples: (facts, 3), each once, in all directions that shall be asked.
+        together: At most so many facts of one query come in one step. A query with thousands would outweigh all others
+            once an epoch, and learn nothing in the rest of it.
+        seed: Of which facts come together.
     """
 
-    def __init__(self, triples: Rows) -> None:
-        triples = triples[np.lexsort((triples[:, 2], triples[:, 1], triples[:, 0]))]
+    def __init__(self, triples: Rows, together: int | None = None, seed: int = 0) -> None:
+        triples = triples[np.random.default_rng([seed, 3]).permutation(len(triples))]
+        triples = triples[np.lexsort((triples[:, 1], triples[:, 0]))]
         new = np.any(np.diff(triples[:, :2], axis=0, prepend=-1), axis=1)
+        if together is not None:
+            place = np.arange(len(triples)) - np.maximum.accumulate(np.where(new, np.arange(len(triples)), 0))
+            new = place % together == 0
         self._first = np.append(np.flatnonzero(new), len(triples))
         self._queries, self._tails = triples[new, :2], np.ascontiguousarray(triples[:, 2])
 
@@ -257,7 +264,7 @@ def _half(settings: ComplExSettings) -> bool:
         return settings.precision == "bfloat16"
     import torch
 
-    told = getattr(torch.cpu, "get_capabilities", dict)()
+    told: Any = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
 
 
