@@ -154,15 +154,15 @@ def test_time_is_kept(train: Train) -> None:
 @EACH
 def test_it_goes_on_from_another(train: Train) -> None:
     facts, _ = ring()
-    before = train(facts, facts.triples[:0], rank=16)
+    before = train(facts, facts.triples[:0], epochs=3)
     more = Facts.of(table(*_named(facts), ("p00", "new", "zz"), ("zz", "next", "p05")))
-    after = train(more, more.triples[:0], rank=16, epochs=0, start=before)
+    after = train(more, more.triples[:0], epochs=0, start=before)
     old = facts.entities.rows(facts.entities)
     rows = more.entities.rows(facts.entities)
     assert (after.entity[rows] == before.entity[old]).all()
     assert (after.relation[more.relation("next")] == before.relation[facts.relation("next")]).all()
     with pytest.raises(InputError, match="numbers here"):
-        train(more, more.triples[:0], rank=8, start=before)
+        train(more, more.triples[:0], rank=8, epochs=1, start=before)
 
 
 def _named(facts: Facts) -> list[tuple[str, str, str]]:
