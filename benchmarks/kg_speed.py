@@ -8,7 +8,9 @@ facts a step; ComplEx of 100, 256 queries `(head, relation, ?)` a step, each aga
 together (PyKEEN's LCWA loop); cross entropy, Adagrad. Steps are timed after the first ones; rounds alternate, medians
 count. Ours takes bfloat16 products where the processor has them; `complex_ratio_float32` is without. Ours has N3
 besides. Evaluation ranks the same sample of test facts with the same vectors, in both directions, ties against the
-answer, and the metrics must be equal to 1e-6. The last line is JSON: facts per second of each, and ratios.
+answer, and the metrics must be equal to 1e-6; building the filter counts. PyKEEN would take minutes for all test facts:
+`evaluate_ratio` sets our rate over all of them beside its rate over the sample, `evaluate_ratio_sample` both over the
+sample. The last line is JSON: facts per second of each, and ratios.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import _fb15k
 import numpy as np
@@ -54,12 +56,23 @@ def timed(step: Callable[[int], Any], steps: int) -> list[float]:
     return times
 
 
+class Timed(torch.optim.Adagrad):
+    """Notes when each step ended. PyKEEN makes optimizers anew, so the class must do it."""
+
+    times: ClassVar[list[float]] = []
+
+    def step(self, closure: Any = None) -> Any:
+        """One step."""
+        found = super().step(closure)
+        Timed.times.append(time.perf_counter())
+        return found
+
+
 def peer(loop: Any, factory: Any, batch: int) -> list[float]:
     """When each step of one epoch of PyKEEN ended."""
-    times: list[float] = []
-    loop.optimizer.register_step_post_hook(lambda *_: times.append(time.perf_counter()))
+    Timed.times = []
     loop.train(factory, num_epochs=1, batch_size=batch, use_tqdm=False)
-    return times
+    return Timed.times
 
 
 def factory_of(splits: Splits, triples: np.ndarray) -> Any:
@@ -92,7 +105,7 @@ def rotate_peer(splits: Splits, triples: np.ndarray) -> float:
     factory = factory_of(splits, triples)
     loss = NSSALoss(margin=9.0, adversarial_temperature=1.0)
     model = PeerRotatE(triples_factory=factory, embedding_dim=200, loss=loss, random_seed=0)
-    optimizer = torch.optim.Adagrad(model.parameters(), lr=0.01)
+    optimizer = Timed(model.parameters(), lr=0.01)
     drawn = {"negative_sampler": "basic", "negative_sampler_kwargs": {"num_negs_per_pos": 64}}
     loop = SLCWATrainingLoop(model=model, triples_factory=factory, optimizer=optimizer, **drawn)
     return between(peer(loop, factory, 512), 512)
@@ -116,7 +129,7 @@ def complex_peer(splits: Splits, triples: np.ndarray) -> tuple[float, Any]:
 
     factory = factory_of(splits, triples)
     model = PeerComplEx(triples_factory=factory, embedding_dim=100, loss=CrossEntropyLoss(), random_seed=0)
-    optimizer = torch.optim.Adagrad(model.parameters(), lr=0.1)
+    optimizer = Timed(model.parameters(), lr=0.1)
     loop = LCWATrainingLoop(model=model, triples_factory=factory, optimizer=optimizer)
     each = 256 * len(triples) / len(np.unique(triples[:, :2], axis=0))
     return between(peer(loop, factory, 256), each), model
@@ -202,7 +215,7 @@ def main() -> None:
         rotate_ratio=medians["rotate"] / medians["rotate_pykeen"],
         complex_ratio=medians["complex"] / medians["complex_pykeen"],
         complex_ratio_float32=medians["complex_float32"] / medians["complex_pykeen"],
-        evaluate_ratio=ours / theirs, evaluate_ratio_all=whole / theirs,
+        evaluate_ratio=whole / theirs, evaluate_ratio_sample=ours / theirs,
         facts_per_s={name: round(rate) for name, rate in medians.items()}, threads=args.threads,
     )  # fmt: skip
 
