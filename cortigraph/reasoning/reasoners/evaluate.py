@@ -64,9 +64,10 @@ class Known:
     def __init__(self, triples: Rows, relations: int) -> None:
         both = np.concatenate([triples, inverse(triples, relations)])
         self._relations = 2 * relations
-        # One number for a fact: to sort these takes a tenth of the time that rows take.
+        # One number for a fact: sorting these takes a tenth of the time that rows, or a table of hashes, take.
         span = int(both[:, 2].max(initial=0)) + 1
-        facts = np.unique((both[:, 0] * self._relations + both[:, 1]) * span + both[:, 2])
+        facts = np.sort((both[:, 0] * self._relations + both[:, 1]) * span + both[:, 2])
+        facts = facts[np.diff(facts, prepend=-1) > 0]
         self._keys, self._tails = facts // span, facts % span
 
     def of(self, queries: Rows) -> tuple[Rows, Rows]:
