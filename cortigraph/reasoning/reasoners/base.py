@@ -28,10 +28,12 @@ class Reasoner(ABC):
     Attributes:
         name: By which users choose it.
         inductive: Whether it can answer over a graph, and about entities, that it was not trained on.
+        batch: How many queries it best answers at a time.
     """
 
     name: ClassVar[str]
     inductive: ClassVar[bool]
+    batch: ClassVar[int] = 64
 
     @abstractmethod
     def score(self, facts: Facts, queries: Rows) -> Scores:

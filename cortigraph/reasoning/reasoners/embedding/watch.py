@@ -1,0 +1,99 @@
+"""Watching a training: what it tells, when it stops, and the best state that it had."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cortigraph.reasoning.reasoners.embedding.closed import Closed
+from cortigraph.reasoning.reasoners.embedding.settings import ClosedSettings
+from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.structure import Rows
+
+__all__ = ["OnEpoch", "Progress", "Watch"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Args:
+        epoch: From 1.
+        epochs: At most.
+        loss: Mean of the epoch.
+        mrr: On validation facts, where it was measured after this epoch.
+        seconds: Since the beginning.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    mrr: float | None
+    seconds: float
+
+
+OnEpoch = Callable[[Progress], None]
+
+
+class Watch:
+    """Goes through the epochs of a training.
+
+    Args:
+        scorer: What is trained, in place.
+        facts: What it is trained on.
+        valid: What it is measured on; where there is nothing, all epochs are trained and the last state stays.
+        settings: When to measure and to stop.
+        progress: Told after each epoch.
+    """
+
+    def __init__(
+        self, scorer: Closed, facts: Facts, valid: Rows, settings: ClosedSettings, progress: OnEpoch | None = None
+    ) -> None:
+        self._scorer, self._facts, self._settings, self._progress = scorer, facts, settings, progress
+        generator = np.random.default_rng([settings.seed, 1])
+        chosen = generator.permutation(len(valid))[: settings.watched]
+        self._valid = valid[np.sort(chosen)]
+        self._known = Known(np.concatenate([facts.triples, valid]), len(facts.relations))
+        self._best: tuple[float, np.ndarray, np.ndarray] | None = None
+        self._worse = 0
+        self._began = time.monotonic()
+
+    def epochs(self) -> Iterator[int]:
+        """The numbers of the epochs to be trained, from 1."""
+        for epoch in range(1, self._settings.epochs + 1):
+            if self._worse >= self._settings.patience or self._late():
+                return
+            yield epoch
+
+    def done(self, epoch: int, loss: float) -> None:
+        """Notes that an epoch was trained.
+
+        Args:
+            epoch: Which.
+            loss: Its mean.
+        """
+        last = epoch == self._settings.epochs or self._late()
+        mrr = self._measure() if len(self._valid) and (last or epoch % self._settings.every == 0) else None
+        if self._progress is not None:
+            seconds = time.monotonic() - self._began
+            self._progress(Progress(epoch, self._settings.epochs, loss, mrr, seconds))
+
+    def finish(self) -> None:
+        """Gives the scorer the best state that was measured."""
+        if self._best is not None:
+            _, self._scorer.entity[:], self._scorer.relation[:] = self._best
+
+    def _measure(self) -> float:
+        mrr = evaluate(self._scorer, self._facts, self._valid, self._known).mrr
+        if self._best is None or mrr > self._best[0]:
+            self._best, self._worse = (mrr, self._scorer.entity.copy(), self._scorer.relation.copy()), 0
+        else:
+            self._worse += 1
+        return mrr
+
+    def _late(self) -> bool:
+        return self._settings.seconds is not None and time.monotonic() - self._began >= self._settings.seconds

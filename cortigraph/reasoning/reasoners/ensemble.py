@@ -1,0 +1,171 @@
+"""An ensemble: several reasoners, and how much to trust each for each relation, learned on facts held out.
+
+The scores of a member are brought to mean 0 and deviation 1 query by query, and summed with one weight for each member
+and relation. A relation's weights stay near common ones unless its facts speak for others, so a rare relation gets what
+suits all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
+from cortigraph.reasoning.reasoners.evaluate import Known
+from cortigraph.reasoning.reasoners.facts import Facts, inverse
+from cortigraph.reasoning.reasoners.structure import Rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Ensemble", "normalised", "train_ensemble"]
+
+Weights = NDArray[np.float32]
+_NEAREST = 100
+_STEPS, _RATE, _PULL = 300, 0.05, 1.0
+
+
+class Ensemble(Reasoner):
+    """Answers by a weighted sum of what its members answer.
+
+    Args:
+        members: At least one.
+        relations: Names of the relations that have weights of their own.
+        weights: (2 · relations + 1, members), none negative; the last row is for all other relations.
+    """
+
+    name: ClassVar[str] = "ensemble"
+    inductive: ClassVar[bool] = False  # of the class; an ensemble of inductive members answers as they do
+
+    def __init__(self, members: Sequence[Reasoner], relations: Sequence[str], weights: Weights) -> None:
+        if not members or weights.shape != (2 * len(relations) + 1, len(members)):
+            expected = f"({2 * len(relations) + 1}, {len(members)})"
+            raise InputError(f"an ensemble needs members, and weights of shape {expected}, got {weights.shape}")
+        self.members, self.relations, self.weights = tuple(members), tuple(relations), weights
+
+    def score(self, facts: Facts, queries: Rows) -> Scores:
+        queries = check_queries(facts, queries)
+        weights = self.weights[self._rows(facts)[queries[:, 1]]]
+        total = np.zeros((len(queries), len(facts.entities)), dtype=np.float32)
+        for column, member in zip(weights.T, self.members, strict=True):
+            total += column[:, None] * normalised(member.score(facts, queries))
+        return total
+
+    def config(self) -> Mapping[str, Any]:
+        members = [{"name": member.name, "config": dict(member.config())} for member in self.members]
+        return {"relations": list(self.relations), "members": members}
+
+    def state(self) -> Mapping[str, Tensor]:
+        import torch
+
+        own = {"weights": torch.from_numpy(self.weights)}
+        for number, member in enumerate(self.members):
+            own |= {f"{number}.{name}": tensor for name, tensor in member.state().items()}
+        return own
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Ensemble:
+        from cortigraph.reasoning.reasoners.registry import kind
+
+        members = []
+        for number, told in enumerate(config["members"]):
+            start = f"{number}."
+            part = {name.removeprefix(start): tensor for name, tensor in state.items() if name.startswith(start)}
+            members.append(kind(told["name"]).restore(told["config"], part))
+        return cls(members, config["relations"], state["weights"].numpy())
+
+    def _rows(self, facts: Facts) -> Rows:
+        """Which row of weights each relation of the facts has, in both directions."""
+        own = {name: number for number, name in enumerate(self.relations)}
+        last = 2 * len(own)
+        forwards = [own.get(name, last) for name in facts.relations]
+        return np.array(forwards + [row if row == last else row + len(own) for row in forwards], dtype=np.int64)
+
+
+def normalised(scores: Scores) -> Scores:
+    """Scores with mean 0 and deviation 1 in each row; what is not finite counts as the lowest that is.
+
+    Args:
+        scores: (queries, entities).
+
+    Example:
+        >>> normalised(np.array([[1, 3], [2, 2]], np.float32)).tolist()
+        [[-1.0, 1.0], [0.0, 0.0]]
+    """
+    finite = np.isfinite(scores)
+    if not finite.all():
+        lowest = np.min(scores, axis=1, where=finite, initial=np.inf, keepdims=True)
+        scores = np.where(finite, scores, np.where(np.isfinite(lowest), lowest, np.float32(0)))
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    deviation = centred.std(axis=1, keepdims=True)
+    found: Scores = np.divide(centred, np.where(deviation > 0, deviation, np.float32(1)), dtype=np.float32)
+    return found
+
+
+def train_ensemble(
+    members: Sequence[Reasoner], facts: Facts, valid: Rows, *, most: int = 5000, batch: int = 64, seed: int = 0
+) -> Ensemble:
+    """Learns how much to trust each member.
+
+    Args:
+        members: Trained without the facts held out.
+        facts: What they know.
+        valid: Facts held out, (any, 3): none leaves all members equal.
+        most: So many are used at most, drawn by the seed.
+        batch: Queries at a time.
+        seed: Of the draw.
+
+    Raises:
+        InputError: There are no members.
+    """
+    count = len(facts.relations)
+    if not members or not len(valid):
+        return Ensemble(members, facts.relations, np.ones((2 * count + 1, len(members)), dtype=np.float32))
+    known = Known(np.concatenate([facts.triples, valid]), count)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(valid))[:most])
+    both = np.concatenate([valid[chosen], inverse(valid[chosen], count)])
+    both = both[np.argsort(both[:, 1], kind="stable")]
+    parts = [_features(members, facts, both[start : start + batch], known) for start in range(0, len(both), batch)]
+    return Ensemble(members, facts.relations, _fit(np.concatenate(parts), both[:, 1], 2 * count))
+
+
+def _features(members: Sequence[Reasoner], facts: Facts, triples: Rows, known: Known) -> Weights:
+    """What members say of answers and their nearest rivals: (facts, 1 + rivals, members); -inf where there is none."""
+    queries = np.ascontiguousarray(triples[:, :2])
+    scores = np.stack([normalised(member.score(facts, queries)) for member in members], axis=-1)
+    first, true = known.of(queries)
+    rows = np.arange(len(queries))
+    answers = scores[rows, triples[:, 2]]
+    scores[np.repeat(rows, np.diff(first)), true] = -np.inf
+    wanted = min(_NEAREST, scores.shape[1])
+    nearest = [np.argpartition(-scores[:, :, m], wanted - 1, axis=1)[:, :wanted] for m in range(len(members))]
+    rivals = np.sort(np.concatenate(nearest, axis=1), axis=1)
+    found = np.take_along_axis(scores, rivals[:, :, None], axis=1)
+    found[:, 1:][rivals[:, 1:] == rivals[:, :-1]] = -np.inf  # near for two members is one rival
+    return np.concatenate([answers[:, None], found], axis=1)
+
+
+def _fit(features: Weights, relations: Rows, count: int) -> Weights:
+    """Weights under which answers come before rivals: a softmax, and a pull of each relation towards all."""
+    import torch
+    from torch.nn import functional
+
+    gone = torch.from_numpy(~np.isfinite(features[:, :, 0]))
+    inputs = torch.from_numpy(np.where(np.isfinite(features), features, np.float32(0)))
+    own, rows = torch.zeros(count, inputs.shape[2], requires_grad=True), torch.from_numpy(relations)
+    common = torch.zeros(inputs.shape[2], requires_grad=True)
+    optimizer = torch.optim.Adam([common, own], lr=_RATE)
+    for _ in range(_STEPS):
+        optimizer.zero_grad()
+        weights = functional.softplus(common + own)[rows]
+        sums = torch.einsum("qcm,qm->qc", inputs, weights).masked_fill(gone, -torch.inf)
+        loss = functional.cross_entropy(sums, rows.new_zeros(len(rows)), reduction="sum")
+        ((loss + _PULL * own.square().sum()) / len(rows)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    with torch.no_grad():
+        found: Weights = functional.softplus(torch.cat([common + own, common[None]])).numpy()
+    return found

@@ -1,0 +1,38 @@
+"""Graphs for the tests of reasoners: made up, or real where they are there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.structure import Rows
+
+DATA = Path(os.environ.get("CORTIGRAPH_DATA") or Path(__file__).parents[3].parent / "shared" / "data").resolve()
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Skips a test where a graph is absent, and says which."""
+    path = DATA / "kg" / name
+    return pytest.mark.skipif(not path.is_dir(), reason=f"no {name} in {path.parent}; set CORTIGRAPH_DATA")
+
+
+def table(*facts: tuple[str, str, str]) -> pa.Table:
+    """Facts as Arrow."""
+    return pa.table(dict(zip(("head", "relation", "tail"), zip(*facts, strict=True), strict=True)))
+
+
+def ring(count: int = 24) -> tuple[Facts, Rows]:
+    """Points on a ring, `next` and, two on, `after`; facts and, held out, every fifth `after`."""
+    names = [f"p{number:02}" for number in range(count)]
+    steps = [(names[i], "next", names[(i + 1) % count]) for i in range(count)]
+    jumps = [(names[i], "after", names[(i + 2) % count]) for i in range(count)]
+    kept = [jump for number, jump in enumerate(jumps) if number % 5]
+    facts = Facts.of(table(*steps, *kept))
+    row = {name: number for number, name in enumerate(facts.entities)}
+    held = [(row[h], facts.relation(r), row[t]) for number, (h, r, t) in enumerate(jumps) if not number % 5]
+    return facts, np.array(held, dtype=np.int64)
