@@ -19,14 +19,29 @@ Floats = NDArray[np.float64]
 
 _FREEDOM = 4.0  # of Student's distribution: a run that failed by accident is not taken at its word
 _PASSES = 3
+_FREE = 100.0  # where all lie together is left open while runs are compared with each other
 
 
 @dataclass(frozen=True)
 class Belief:
-    """Expected score of each region, and the standard deviation of one run's; both (regions,)."""
+    """What is thought of all regions on a data set, in the units of the metric.
+
+    Args:
+        mean: (regions,): expected score.
+        covariance: (regions, regions): of what the regions can do there.
+        noise: Variance of one run about that.
+        gain: (regions, runs seen on the data set): how far each of those moved each region.
+    """
 
     mean: Floats
-    deviation: Floats
+    covariance: Floats
+    noise: float
+    gain: Floats
+
+    @property
+    def deviation(self) -> Floats:
+        """(regions,): standard deviation of one run's score."""
+        return np.asarray(np.sqrt(np.maximum(self.covariance.diagonal(), 0.0) + self.noise))
 
 
 @dataclass(frozen=True)
@@ -56,18 +71,17 @@ class Forecast:
         """
         level = self.level
         mean = level.centre + level.spread * self.mean
-        spread = self._spread()
         noise = level.spread**2 * self.noise
+        spread = level.spread**2 * self.covariance + level.spread_deviation**2 * np.outer(self.mean, self.mean)
+        shift = level.centre_deviation**2
+        gain = np.zeros((len(mean), 0))
         if len(rows):
-            mean, spread = _condition(mean, spread, noise, rows, scores)
-        deviation = np.sqrt(np.maximum(spread.diagonal(), 0.0) + noise)
-        return Belief(self._within(mean), deviation)
-
-    def _spread(self) -> Floats:
-        """(regions, regions), in the square of the metric's units."""
-        level = self.level
-        shared = level.spread_deviation**2 * np.outer(self.mean, self.mean) + level.centre_deviation**2
-        return np.asarray(level.spread**2 * self.covariance + shared)
+            gain, shift = _gain(mean, spread, shift, noise, rows, scores)
+            mean = mean + gain @ (scores - mean[rows])
+            spread = spread + shift - gain @ (spread[rows] + shift)
+        else:
+            spread = spread + shift
+        return Belief(self._within(mean), spread, noise, gain)
 
     def _within(self, mean: Floats) -> Floats:
         """The same order, drawn together where it would leave the metric's bounds."""
@@ -83,20 +97,32 @@ class Forecast:
         return mean
 
 
-def _condition(
-    mean: Floats, spread: Floats, noise: float, rows: NDArray[np.int64], scores: Floats
-) -> tuple[Floats, Floats]:
-    """Mean and covariance given some scores; one that is far from all that was believed counts for less."""
-    between = spread[np.ix_(rows, rows)]
-    usual = between.diagonal() + noise
-    extra = np.zeros(len(rows))
+def _gain(
+    mean: Floats, spread: Floats, shift: float, noise: float, rows: NDArray[np.int64], scores: Floats
+) -> tuple[Floats, float]:
+    """How far each run moves each region, (regions, rows); and `shift`, the variance of what all have in common.
+
+    A run that lies far from what the others make of it counts for less: it failed, perhaps. That all lie higher or
+    lower than was believed is no such sign: the data set is easier or harder, and more than was thought possible.
+    """
     left = scores - mean[rows]
+    between = spread[np.ix_(rows, rows)]
+    extra = _distrust(left, between, noise)
+    inverse = np.linalg.inv(between + np.diag(noise + extra))
+    common = float(inverse.sum(0) @ left / inverse.sum())
+    shift = max(shift, common**2)
+    total = between + shift + np.diag(noise + extra)
+    return np.asarray(np.linalg.solve(total, spread[rows] + shift).T), shift
+
+
+def _distrust(left: Floats, between: Floats, noise: float) -> Floats:
+    """Variance to be added to each run, by how far it lies from what the others make of it."""
+    usual = between.diagonal() + noise
+    free = _FREE * float(usual.max())
+    extra = np.zeros(len(left))
     for _ in range(_PASSES):
-        inverse = np.linalg.inv(between + np.diag(noise + extra))
-        # How far each lies from what is believed given the others.
-        pull, certain = inverse @ left, inverse.diagonal()
-        far = pull**2 / certain
+        inverse = np.linalg.inv(between + free + np.diag(noise + extra))
+        far = (inverse @ left) ** 2 / inverse.diagonal()
         trust = np.minimum((_FREEDOM + 1) / (_FREEDOM + far), 1.0)
         extra = usual * (1 / trust - 1)
-    gain = np.linalg.solve(between + np.diag(noise + extra), spread[rows]).T
-    return mean + gain @ left, spread - gain @ spread[rows]
+    return extra

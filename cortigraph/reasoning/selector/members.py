@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 # Scores are divided by spread ** power: 0 takes them as they are, so that data sets that tell regions apart count for
 # more; 1 gives each data set the same say.
-_POWERS = (0.0, 0.5, 1.0)
+_POWERS = (0.0, 1.0)
 _DENSE = 0.6  # part of the columns that a region must have been run on for the covariance to be learned from it
 _FEWEST, _MOST = 8, 800
 

@@ -3,7 +3,7 @@
     selector = Selector.for_dataset(evidence, "pets")
     ranking = selector.rank()
     ranking.regions[0].expected, ranking.regions[0].low, ranking.regions[0].high
-    selector.explain(ranking.regions[0].key)
+    explain(selector, ranking.regions[0].key)      # of `selector.explain`
 
 Runs on the data set itself, if there are any, are taken into account; proxies on it as far as they held elsewhere.
 """
@@ -172,6 +172,25 @@ class Selector:
     def levels(self) -> tuple[Floats, Floats]:
         """Centre and spread of each data set."""
         return measure_levels(self.evidence.scores)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Between what the metric lies, if that is known."""
+        return _bounds(self.evidence.scores)
+
+    def seen(self) -> NDArray[np.int64]:
+        """Rows of the regions that were run on the data set."""
+        return self._shown(None)
+
+    def added(self, row: int) -> dict[str, float]:
+        """Proxy → what it adds to a region's expectation, in the metric's units; only those that are believed."""
+        if not len(self.slopes):
+            return {}
+        parts = proxy_table(self.evidence.proxies, self.column)[row] * self.slopes
+        spread = self.forecasts[self.column].level.spread
+        return {
+            name: float(spread * part) for name, part in zip(sorted(self.evidence.proxies), parts, strict=True) if part
+        }
 
     def _shown(self, runs: Sequence[str] | None) -> NDArray[np.int64]:
         told = np.isfinite(self.evidence.scores[:, self.column])

@@ -59,12 +59,16 @@ class Process:
         scale = np.sqrt(self._alone(column) / np.maximum(shared.diagonal(), 1e-12))
         return np.asarray(shared * scale[:, None] * scale[None])
 
-    def weights(self, region: int, column: int) -> Floats:
-        """(regions, columns): how much each run counts in what a region is expected to score on a data set."""
-        card = (self.spectrum.vectors * self.spectrum.values) @ self.spectrum.vectors[region]
-        reach = card[:, None] * self.covariance.card[self.columns, column]
-        reach[region] += self.covariance.own[self.columns, column]
-        return self._solve(np.where(self._seen, reach, 0.0))
+    def weights(self, mixture: Floats, column: int) -> Floats:
+        """(regions, columns): how much each run counts in what is expected on a data set.
+
+        Args:
+            mixture: (regions,): of which regions; a one among zeros for one of them.
+            column: The data set.
+        """
+        card = self.spectrum @ mixture[:, None]
+        own, by_card = self.covariance.own[self.columns, column], self.covariance.card[self.columns, column]
+        return self._solve(np.where(self._seen, mixture[:, None] * own + card * by_card, 0.0))
 
     def _alone(self, column: int) -> Floats:
         """(regions,): variance that is left by a region's own runs, and by the cards of the others."""
