@@ -12,9 +12,13 @@ into one small (data sets × data sets) block for each eigenvalue. Learning cost
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Covariance", "Spectrum", "learn"]
 
@@ -134,7 +138,7 @@ def _binned(scores: Floats, spectrum: Spectrum) -> tuple[Floats, Floats, Floats]
     return np.array(sizes), np.array(values), np.array(moments)
 
 
-def _covariances(parts, where):  # type: ignore[no-untyped-def]
+def _covariances(parts: torch.Tensor, where: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """`own`, `card` and `noise` from the logarithms of their parts."""
     import torch
 
@@ -145,6 +149,6 @@ def _covariances(parts, where):  # type: ignore[no-untyped-def]
     return own, card, parts[6].exp()
 
 
-def _doubt(parts):  # type: ignore[no-untyped-def]
+def _doubt(parts: torch.Tensor) -> torch.Tensor:
     scales = (parts[_PARTS:] - _SCALE) / _SCALE_WIDE
     return 0.5 * (((parts[:_PARTS] - _PRIOR) / _WIDE).square().sum() + scales.square().sum())

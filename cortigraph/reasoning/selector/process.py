@@ -28,9 +28,7 @@ class Process:
         columns: Which data sets the scores are on.
     """
 
-    def __init__(
-        self, spectrum: Spectrum, covariance: Covariance, scores: Floats, columns: NDArray[np.int64]
-    ) -> None:
+    def __init__(self, spectrum: Spectrum, covariance: Covariance, scores: Floats, columns: NDArray[np.int64]) -> None:
         self.spectrum, self.covariance, self.columns = spectrum, covariance, columns
         self._seen = np.isfinite(scores)
         flat = covariance.blocks(np.zeros(1), columns)[0]

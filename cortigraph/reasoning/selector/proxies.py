@@ -1,8 +1,8 @@
 """Proxies: how well a region's features suit labels, told without training anything.
 
-    logme                   log evidence of a linear model from features to labels, per sample (You et al., ICML 2021)
-    h_score                 how much of the features' variance lies between classes (Bao et al., ICIP 2019)
-    regularised_h_score     the same with a shrunk covariance (Ibrahim et al., ECML 2022)
+logme                   log evidence of a linear model from features to labels, per sample (You et al., ICML 2021)
+h_score                 how much of the features' variance lies between classes (Bao et al., ICIP 2019)
+regularised_h_score     the same with a shrunk covariance (Ibrahim et al., ECML 2022)
 """
 
 from __future__ import annotations

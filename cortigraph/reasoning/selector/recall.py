@@ -1,9 +1,9 @@
 """Recall: evidence from the graph, whoever brought it: `solve`, or an ingestion job.
 
-    (:Run)-[:OF]->(:Region), (:Run)-[:ON]->(:Dataset)      what was scored, and what it cost
-    properties of Region and Dataset                       cards, sizes
-    (:Region)-[:SCORED {metric, score}]->(:Dataset)        proxies
-    (:Dataset)-[:LIKE {similarity}]->(:Dataset)            how like, or how far
+(:Run)-[:OF]->(:Region), (:Run)-[:ON]->(:Dataset)      what was scored, and what it cost
+properties of Region and Dataset                       cards, sizes
+(:Region)-[:SCORED {metric, score}]->(:Dataset)        proxies
+(:Dataset)-[:LIKE {similarity}]->(:Dataset)            how like, or how far
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ RETURN run.key AS run, region.key AS region, data.key AS dataset, toFloat(run[$m
        toFloat(run.seconds) AS seconds
 """
 _CARDS = """
-MATCH (n:Region) WHERE ($area IS NULL OR n.area = $area) AND (EXISTS { (n)<-[:OF]-(:Run) } OR EXISTS { (n)-[:SCORED]->() })
+MATCH (n:Region) WHERE ($area IS NULL OR n.area = $area) 
+  AND (EXISTS { (n)<-[:OF]-(:Run) } OR EXISTS { (n)-[:SCORED]->() })
 RETURN n.key AS key, n {.*, embedding: null, text: null} AS told
 """
 _DATASETS = "MATCH (n:Dataset) RETURN n.key AS key, n {.*, embedding: null, text: null} AS told"

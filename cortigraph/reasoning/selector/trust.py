@@ -86,9 +86,7 @@ def weighted_misses(
     return min(low, 0.0), max(high, 0.0)
 
 
-def _missed(
-    forecast: Forecast, told: Floats, runs: NDArray[np.int64], shown: int, rng: np.random.Generator
-) -> Floats:
+def _missed(forecast: Forecast, told: Floats, runs: NDArray[np.int64], shown: int, rng: np.random.Generator) -> Floats:
     """By how many standard deviations the runs that are not shown lie off."""
     seen = rng.permutation(runs)[:shown]
     belief = forecast.given(seen, told[seen])
