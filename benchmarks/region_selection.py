@@ -89,20 +89,25 @@ def measure(evidence: Evidence, target: str, shown: Sequence[int], seeds: int) -
     selector = Selector.for_dataset(evidence, target)
     explain(selector, selector.rank(runs=()).regions[0].key)
     seconds = time.perf_counter() - began
+    flat = column_mean(evidence.scores, column)
     found: dict[str, Any] = {"selector": {}, "column_mean": {}, "trees": {}}
     for count in shown:
         draws = range(seeds)
         found["selector"][count] = mean([ours(selector, count, seed) for seed in draws])
-        flat = column_mean(evidence.scores, column)
-        found["column_mean"][count] = mean([judged(evidence, column, lambda _: flat, count, s) for s in draws])
+        found["column_mean"][count] = mean([judged(evidence, column, _always(flat), count, s) for s in draws])
         trees = [judged(evidence, column, Trees(evidence, column, s).forecast, count, s) for s in draws]
         found["trees"][count] = mean(trees)
     for name in evidence.proxies:
         told = proxy(evidence, name, column)
         if told is not None:
-            found.setdefault(name.lower(), {})[0] = judged(evidence, column, lambda _, told=told: told, 0, 0)
+            found.setdefault(name.lower(), {})[0] = judged(evidence, column, _always(told), 0, 0)
     tell(f"{target}: {row(found['selector'][shown[0]])}   ({seconds:.1f} s to rank and explain)")
     return found
+
+
+def _always(told: NDArray[np.float64]) -> Forecast:
+    """A forecast that looks at no run on the target."""
+    return lambda _: told
 
 
 def mean(figures: Sequence[Figures]) -> Figures:

@@ -79,11 +79,11 @@ def dataset_views(
     features: Mapping[str, Mapping[str, Any]],
     likeness: Mapping[str, Mapping[str, float]],
 ) -> list[Floats]:
-    """Ways to place the data sets, each (data sets, dimensions), standardised; one that places nothing if none is known.
+    """Ways to place the data sets, each (data sets, dimensions), standardised; one that tells nothing if none is known.
 
     With few data sets no choice among the ways can be learned, so that each gives its own forecast.
 
-    - samples per class: with few of them, what a network brings from its pre-training decides; with many it matters less
+    - samples per class: with few of them, what a network brings from its pre-training decides; with many, less so
     - mean likeness to the other data sets: how ordinary the data is
     - both together
     """

@@ -11,8 +11,10 @@ Runs on the data set itself, if there are any, are taken into account; proxies o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,7 @@ __all__ = ["Expected", "Ranking", "Selector"]
 Floats = NDArray[np.float64]
 
 _FEWEST_RUNS, _FEWEST_SETS = 3, 2
+_LARGE = 500  # regions, from which on several threads are quicker
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Selector:
     """What was learned from all other data sets, ready to be asked of one.
 
     Args:
-        evidence: As given.
+        evidence: As given, without data sets that nothing can be learned from.
         column: The data set that is asked for.
         columns: The data sets that it was learned from.
         spectrum: Of the regions' cards.
@@ -98,14 +101,19 @@ class Selector:
             UnknownKeyError: The evidence has no such data set.
             InputError: There are runs on fewer than two other data sets, or of fewer than three regions.
         """
+        evidence = _of_use(evidence, dataset)
         column = evidence.dataset(dataset)
-        runs = np.isfinite(evidence.scores).sum(0)
-        columns = np.array([c for c in range(len(runs)) if c != column and runs[c] >= _FEWEST_RUNS], dtype=np.int64)
+        columns = np.array([c for c in range(len(evidence.datasets)) if c != column], dtype=np.int64)
         if len(columns) < _FEWEST_SETS:
             raise InputError(
                 f"to rank regions for {dataset!r}, at least {_FEWEST_SETS} other data sets with {_FEWEST_RUNS} runs "
                 f"each are needed (got {len(columns)}); ingest more results, or run regions on more data"
             )
+        with _threads(len(evidence.regions)):
+            return cls._learned(evidence, column, columns)
+
+    @classmethod
+    def _learned(cls, evidence: Evidence, column: int, columns: NDArray[np.int64]) -> Selector:
         likeness = card_likeness(evidence.regions, evidence.cards)
         views = dataset_views(evidence.datasets, evidence.features, evidence.likeness)
         levels = measure_levels(evidence.scores)
@@ -198,6 +206,21 @@ class Selector:
             picked = [self.evidence.region(key) for key in runs]
             told &= np.isin(np.arange(len(told)), picked)
         return np.flatnonzero(told)
+
+
+def _of_use(evidence: Evidence, dataset: str) -> Evidence:
+    """Without data sets that too little was run on; where those lie is nothing to go by."""
+    evidence.dataset(dataset)
+    runs = np.isfinite(evidence.scores).sum(0)
+    poor = [key for key, count in zip(evidence.datasets, runs, strict=True) if count < _FEWEST_RUNS and key != dataset]
+    return evidence.without(poor) if poor else evidence
+
+
+def _threads(regions: int) -> AbstractContextManager[Any]:
+    """Small matrices are quicker on one thread."""
+    from threadpoolctl import threadpool_limits
+
+    return nullcontext() if regions > _LARGE else threadpool_limits(1)
 
 
 def _trusted(
