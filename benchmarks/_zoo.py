@@ -1,4 +1,4 @@
-"""Baselines of region selection: a column mean, and trees on cards and that mean. They are strong."""
+"""Baselines of region selection: a column mean, and trees on cards, that mean, and what is known of data sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.reasoning.selector.evidence import Evidence
+from cortigraph.reasoning.selector.features import dataset_views
 
 __all__ = ["Trees", "column_mean", "proxy"]
 
@@ -44,6 +45,10 @@ class Trees:
     def __init__(self, evidence: Evidence, column: int, seed: int) -> None:
         self._scores, self._column, self._seed = evidence.scores, column, seed
         self._cards = _coded(evidence)
+        ran = np.flatnonzero(np.isfinite(evidence.scores).sum(0) > 2)
+        names = tuple(evidence.datasets[c] for c in ran)
+        views = dataset_views(names, evidence.features, evidence.likeness)
+        self._places = dict(zip(ran.tolist(), views[-1], strict=True))
 
     def forecast(self, rows: NDArray[np.int64]) -> Floats:
         """(regions,), given the runs of some regions on the data set."""
@@ -52,13 +57,16 @@ class Trees:
         told, target, weight = self._examples(rows)
         here = self._features(self._column)
         models = [
-            ExtraTreesRegressor(300, min_samples_leaf=3, max_features=0.5, random_state=self._seed),
-            GradientBoostingRegressor(n_estimators=150, max_depth=3, learning_rate=0.05, random_state=self._seed),
+            ExtraTreesRegressor(150, min_samples_leaf=10, random_state=self._seed),
+            GradientBoostingRegressor(
+                n_estimators=80, learning_rate=0.05, subsample=0.7, min_samples_leaf=20, random_state=self._seed
+            ),
         ]
         return np.asarray(np.mean([model.fit(told, target, weight).predict(here) for model in models], axis=0))
 
     def _features(self, column: int) -> Floats:
-        return np.column_stack([column_mean(self._scores, self._column, column), self._cards])
+        place = np.tile(self._places[column], (len(self._scores), 1))
+        return np.column_stack([column_mean(self._scores, self._column, column), self._cards, place])
 
     def _examples(self, rows: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
         told, target, weight = [], [], []
