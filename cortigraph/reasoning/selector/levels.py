@@ -99,7 +99,7 @@ def expected_seconds(evidence: Evidence, column: int) -> Floats:
     usual = float(logs[known].mean())
     by_set, by_region = _additive(np.where(known, logs - usual, np.nan))
     size = np.array([_samples(evidence, key) for key in evidence.datasets])
-    run_on = known.any(0)
+    run_on = np.asarray(known.any(axis=0))
     fitted = run_on & np.isfinite(size)
     if not run_on[column] and fitted.sum() >= 3 and np.isfinite(size[column]):
         slope, start = np.polyfit(size[fitted], by_set[fitted], 1)
