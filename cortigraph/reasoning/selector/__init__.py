@@ -1,0 +1,1 @@
+"""The region selector: what a region may be expected to score on a data set, how sure that is, and why."""
