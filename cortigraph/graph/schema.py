@@ -7,7 +7,6 @@ and record it once. A released migration is never edited: what changes comes as 
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 
 from cortigraph.graph import cypher, definitions
 from cortigraph.graph._driver import BusyError
-from cortigraph.graph.errors import StoreError
+from cortigraph.graph.errors import QueryError, StoreError
 
 __all__ = [
     "DATASET_DIMENSION",
@@ -231,8 +230,14 @@ def migrate(store: Executor, *, wait: bool = True) -> list[Migration]:
     for attempt in range(1, ATTEMPTS):
         # Two who build indexes at once may dead-lock on each other for longer than the driver tries again. Every
         # statement may run twice, so whoever lost waits a little and finds most of the work done.
-        with contextlib.suppress(BusyError):
+        try:
             return _migrate_once(store, wait)
+        except BusyError:
+            pass
+        except QueryError as error:
+            # `IF NOT EXISTS` looks before it leaps: two may find that nothing is there.
+            if "already exists" not in str(error):
+                raise
         time.sleep(random.uniform(0.5, 2.0) * attempt)
     return _migrate_once(store, wait)
 

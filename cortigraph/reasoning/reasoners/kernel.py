@@ -13,23 +13,39 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cortigraph.reasoning.reasoners.structure import Segments, Structure
+from cortigraph.reasoning.reasoners.structure import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["propagate", "segment_products"]
+__all__ = ["Edges", "propagate", "segment_products"]
 
 _TILE = 128
 
 
-def propagate(x: Tensor, relation: Tensor, edges: Structure) -> Tensor:
+class Edges(Protocol):
+    """Edges in the three orders in which they are swept over; `Structure` and `Step` have them."""
+
+    @property
+    def by_target(self) -> Segments:
+        """Sources and relations."""
+
+    @property
+    def by_source(self) -> Segments:
+        """Targets and relations."""
+
+    @property
+    def by_relation(self) -> Segments:
+        """Sources and targets."""
+
+
+def propagate(x: Tensor, relation: Tensor, edges: Edges) -> Tensor:
     """Sums the messages that reach each node.
 
     Args:
@@ -42,6 +58,7 @@ def propagate(x: Tensor, relation: Tensor, edges: Structure) -> Tensor:
 
     Example:
         >>> import numpy as np
+        >>> from cortigraph.reasoning.reasoners.structure import Structure
         >>> edges = Structure.of(np.array([[0, 0, 1]]), nodes=2, relations=1)
         >>> propagate(torch.tensor([[2.0], [5.0]]), torch.tensor([[3.0]]), edges).tolist()
         [[0.0], [6.0]]
@@ -52,7 +69,7 @@ def propagate(x: Tensor, relation: Tensor, edges: Structure) -> Tensor:
 
 class _Propagate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, relation: Tensor, edges: Structure) -> Tensor:
+    def forward(ctx: Any, x: Tensor, relation: Tensor, edges: Edges) -> Tensor:
         x, relation = x.contiguous(), relation.contiguous()
         ctx.save_for_backward(x, relation)
         ctx.edges = edges

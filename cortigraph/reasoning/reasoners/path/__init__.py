@@ -1,0 +1,1 @@
+"""The path reasoner: relational message passing from the head of a query outwards."""

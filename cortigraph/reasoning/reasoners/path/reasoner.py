@@ -1,0 +1,93 @@
+"""The path reasoner: answers about entities and graphs that it was not trained on, as long as it knows the relations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortigraph.graph.errors import UnknownKeyError
+from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.path.network import PathNetwork
+from cortigraph.reasoning.reasoners.path.settings import PathSettings
+from cortigraph.reasoning.reasoners.structure import Rows, Structure
+
+__all__ = ["PathReasoner"]
+
+
+class PathReasoner(Reasoner):
+    """Scores entities by the paths that lead to them.
+
+    Args:
+        relations: The names of those that it knows, by number.
+        settings: How it is built.
+    """
+
+    name: ClassVar[str] = "path"
+    inductive: ClassVar[bool] = True
+    batch: ClassVar[int] = 32
+
+    def __init__(self, relations: tuple[str, ...], settings: PathSettings) -> None:
+        self.relations, self.settings = relations, settings
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.network = PathNetwork(2 * len(relations), settings.width, settings.layers, settings.dropout)
+
+    def score(self, facts: Facts, queries: Rows) -> Scores:
+        queries = check_queries(facts, queries)
+        edges, relations = self.aligned(facts, queries[:, 1])
+        self.network.eval()
+        with torch.inference_mode():
+            return np.asarray(self.forward(edges, queries[:, 0].copy(), relations).numpy(), dtype=np.float32)
+
+    def forward(self, edges: Structure, heads: Rows, relations: Rows, hidden: Rows | None = None) -> Tensor:
+        """Scores of all entities, differentiable: (batch, entities).
+
+        Args:
+            edges: As the network numbers relations.
+            heads: (batch).
+            relations: (batch).
+            hidden: For each query a fact that it must not see: (batch, 3). Only on the way outwards.
+        """
+        if self.goes_everywhere(edges):
+            return self.network.everywhere(heads, relations, edges)
+        return self.network.outwards(heads, relations, edges, hidden, self.settings.most)
+
+    def goes_everywhere(self, edges: Structure) -> bool:
+        """Whether states of all entities of a graph are kept."""
+        way = self.settings.way
+        return way == "everywhere" or (way == "auto" and edges.nodes <= self.settings.everywhere_up_to)
+
+    def aligned(self, facts: Facts, asked: Rows) -> tuple[Structure, Rows]:
+        """Edges and relations that are asked for, in the network's own numbers.
+
+        Raises:
+            UnknownKeyError: The facts have relations that it was not trained on.
+        """
+        if facts.relations == self.relations:
+            return facts.edges, np.ascontiguousarray(asked)
+        numbers = {name: number for number, name in enumerate(self.relations)}
+        for name in facts.relations:
+            if name not in numbers:
+                raise UnknownKeyError("relation", name, self.relations, where="in what the reasoner was trained on")
+        own = np.array([numbers[name] for name in facts.relations], dtype=np.int64)
+        own = np.concatenate([own, own + len(self.relations)])
+        edges = facts.edges
+        triples = np.stack([edges.source, own[edges.relation], edges.target], axis=1)
+        return Structure.of(triples, nodes=edges.nodes, relations=2 * len(self.relations)), own[asked]
+
+    def config(self) -> Mapping[str, Any]:
+        return {"relations": list(self.relations), "settings": self.settings.model_dump()}
+
+    def state(self) -> Mapping[str, Tensor]:
+        return {name: value.detach() for name, value in self.network.state_dict().items()}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> PathReasoner:
+        made = cls(tuple(config["relations"]), PathSettings.model_validate(config["settings"]))
+        made.network.load_state_dict(dict(state))
+        return made

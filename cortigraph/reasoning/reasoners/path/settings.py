@@ -1,0 +1,58 @@
+"""How the path reasoner is built and trained: everything that may be chosen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["PathSettings"]
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, lt=1)]
+_Count = Annotated[int, Field(ge=1)]
+
+
+class PathSettings(BaseModel):
+    """The choices of one training.
+
+    Args:
+        width: Channels of a state.
+        layers: Steps that a path may have.
+        way: `everywhere` keeps states of all entities, `outwards` only of those that a query has reached; `auto`
+            goes everywhere on graphs of up to `everywhere_up_to` entities.
+        everywhere_up_to: See `way`.
+        most: On the way outwards, how many newly reached entities a step keeps for each query; all if left out.
+        dropout: Share of what a layer adds that is hidden while training.
+        edge_drop: Share of facts that are hidden in each training step.
+        epochs: At most so many passes over the facts, in both directions.
+        seconds: No step begins after so long; the result then depends on the machine's speed.
+        batch: Queries of a step.
+        learning_rate: The largest of the schedule, which goes up for a tenth of the steps and then down to nothing.
+        weight_decay: Of AdamW.
+        smoothing: Share of the target that is spread over all entities.
+        checks: How many times in an epoch it is validated.
+        patience: Validations without a better MRR before training stops.
+        watched: At most so many validation facts are ranked, drawn by the seed.
+        seed: Of first weights, order and all noise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: _Count = 32
+    layers: _Count = 5
+    way: Literal["auto", "everywhere", "outwards"] = "auto"
+    everywhere_up_to: _Count = 6000
+    most: _Count | None = None
+    dropout: _Share = 0.1
+    edge_drop: _Share = 0.0
+    epochs: _Count = 10
+    seconds: _Positive | None = None
+    batch: _Count = 32
+    learning_rate: _Positive = 5e-3
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-4
+    smoothing: _Share = 0.0
+    checks: _Count = 1
+    patience: _Count = 4
+    watched: Annotated[int, Field(ge=0)] = 2000
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
