@@ -110,7 +110,7 @@ def learn(scores: Floats, spectrum: Spectrum, places: Floats, columns: NDArray[n
         fit = torch.cholesky_solve(torch.from_numpy(moments), lower).diagonal(dim1=1, dim2=2).sum()
         volume = (lower.diagonal(dim1=1, dim2=2).log().sum(1) * torch.from_numpy(sizes)).sum()
         loss: torch.Tensor = volume + 0.5 * fit + _doubt(parts)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
