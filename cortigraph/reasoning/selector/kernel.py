@@ -109,11 +109,11 @@ def learn(scores: Floats, spectrum: Spectrum, places: Floats, columns: NDArray[n
         lower = torch.linalg.cholesky(blocks)
         fit = torch.cholesky_solve(torch.from_numpy(moments), lower).diagonal(dim1=1, dim2=2).sum()
         volume = (lower.diagonal(dim1=1, dim2=2).log().sum(1) * torch.from_numpy(sizes)).sum()
-        loss = volume + 0.5 * fit + _doubt(parts)
+        loss: torch.Tensor = volume + 0.5 * fit + _doubt(parts)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         own, card, noise = _covariances(parts, where)
     return Covariance(own.numpy(), card.numpy(), float(noise))

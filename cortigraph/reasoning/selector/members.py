@@ -116,13 +116,13 @@ def hear(spectrum: Spectrum, members: Sequence[Member], columns: NDArray[np.int6
         column: The data set; if it is one of those, it is left out.
     """
     keep = columns != column
-    means, spreads = [], 0.0
+    means, spreads = [], []
     for member in members:
         process = Process(spectrum, member.covariance, member.scores[:, keep], columns[keep])
         means.append(process.mean(column))
-        spreads = spreads + process.spread(column)
+        spreads.append(process.spread(column))
     told = np.array(means)
     mean = told.mean(0)
     between = (told - mean).T @ (told - mean) / len(told)
     noise = float(np.mean([member.covariance.noise for member in members]))
-    return Said(mean, spreads / len(told) + between, noise)
+    return Said(mean, np.mean(spreads, axis=0) + between, noise)
