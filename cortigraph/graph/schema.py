@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -249,9 +250,14 @@ def _migrate_once(store: Executor, wait: bool) -> list[Migration]:
         # What changes the schema can't share a transaction with what changes data, but with its like.
         for _, group in groupby(migration.statements(), key=lambda statement: statement.startswith("CREATE ")):
             statements = list(group)
-            store.execute(lambda transaction, run=statements: [transaction.write(each) for each in run])
+            store.execute(partial(_run_all, statements))
         store.write(cypher.RECORD_MIGRATION, key=migration.key, version=migration.version, name=migration.name)
     if due and wait:
         # An index that is still being built answers with nothing, or not at all.
         store.read(cypher.AWAIT_INDEXES, seconds=INDEX_SECONDS)
     return due
+
+
+def _run_all(statements: list[str], transaction: Any) -> None:
+    for statement in statements:
+        transaction.write(statement)

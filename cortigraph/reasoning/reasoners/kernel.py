@@ -63,7 +63,7 @@ def propagate(x: Tensor, relation: Tensor, edges: Edges) -> Tensor:
         >>> propagate(torch.tensor([[2.0], [5.0]]), torch.tensor([[3.0]]), edges).tolist()
         [[0.0], [6.0]]
     """
-    out: Tensor = _Propagate.apply(x, relation, edges)  # type: ignore[no-untyped-call]
+    out: Tensor = _Propagate.apply(x, relation, edges)
     return out
 
 
@@ -141,4 +141,5 @@ def _compiled() -> Callable[..., None]:
                     for column in range(begin, end):
                         out[segment, column] += left[i, column] * right[j, column]
 
-    return sums
+    made: Callable[..., None] = sums
+    return made

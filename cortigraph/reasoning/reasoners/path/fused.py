@@ -45,7 +45,7 @@ def normalise_add(x: Tensor, state: Tensor, scale: Tensor, shift: Tensor, dropou
     """
     if os.environ.get("CORTIGRAPH_KERNEL") == "torch":
         return _plain(x, state, scale, shift, dropout, seed)
-    out: Tensor = _NormaliseAdd.apply(x, state, scale, shift, dropout, seed)  # type: ignore[no-untyped-call]
+    out: Tensor = _NormaliseAdd.apply(x, state, scale, shift, dropout, seed)
     return out
 
 
@@ -65,7 +65,7 @@ def keep_mask(rows: int, width: int, dropout: float, seed: int) -> Tensor:
 
 def _plain(x: Tensor, state: Tensor, scale: Tensor, shift: Tensor, dropout: float, seed: int) -> Tensor:
     new = torch.relu(torch.nn.functional.layer_norm(x, x.shape[1:], scale, shift, _EPSILON))
-    return state + (new * keep_mask(*x.shape, dropout, seed).to(x.dtype) if dropout else new)
+    return state + (new * keep_mask(len(x), x.shape[1], dropout, seed).to(x.dtype) if dropout else new)
 
 
 class _NormaliseAdd(torch.autograd.Function):

@@ -139,7 +139,8 @@ class PathNetwork(nn.Module):
         rows = torch.from_numpy(frontier.query)
         scores = self.last(torch.relu(self.from_state(state) + self.from_query(query)[rows])).squeeze(-1)
         missing = self.unreached(query).expand(-1, edges.nodes)
-        return missing.index_put((rows, torch.from_numpy(frontier.entity)), scores)
+        found: Tensor = missing.index_put((rows, torch.from_numpy(frontier.entity)), scores)
+        return found
 
     def _steps(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
@@ -156,4 +157,3 @@ def _best(worth: np.ndarray[tuple[int, ...], np.dtype[np.float32]], old: Rows, f
             new = new[np.argpartition(-worth[new], most)[:most]]
         keep[new] = True
     return np.flatnonzero(keep)
-

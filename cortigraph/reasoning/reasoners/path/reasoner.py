@@ -1,4 +1,4 @@
-"""The path reasoner: answers about entities and graphs that it was not trained on, as long as it knows the relations."""
+"""The path reasoner answers about entities and graphs that it never saw, as long as it knows the relations."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class _Training:
             label_smoothing=self._settings.smoothing,
         )  # fmt: skip
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         self._optimizer.step()
         self._schedule.step()
