@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cortigraph.reasoning.reasoners.allocator import keep_memory
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
@@ -85,15 +86,16 @@ class _Training:
         self._valid = self._watched(valid)
         self._known = Known(np.concatenate([facts.triples, *([] if valid is None else [valid])]), relations)
         self._steps = settings.epochs * max(1, -(-len(self._triples) // settings.batch))
+        self._share = 0.0  # of the training that is over
         network = self._reasoner.network
         self._optimizer = torch.optim.AdamW(
             network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
-        self._share = 0.0  # of the training that is over
 
     def run(self) -> PathReasoner:
         """All epochs, or until it gets no better or time is over."""
+        keep_memory()
         began, step, losses = time.monotonic(), 0, list[float]()
         best, best_state, waited = -1.0, dict(self._reasoner.state()), 0
         settings, every = self._settings, max(1, self._steps // (self._settings.epochs * self._settings.checks))
@@ -137,7 +139,7 @@ class _Training:
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         self._optimizer.step()
         self._schedule.step()
-        return float(loss)
+        return float(loss.detach())
 
     def _edges(self, chosen: Rows) -> Structure:
         edges, count = self._facts.edges, len(self._facts)

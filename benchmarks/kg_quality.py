@@ -1,0 +1,101 @@
+"""How well a reasoner answers on a published graph: filtered ranks of the test facts, both directions, ties against us.
+
+    python benchmarks/kg_quality.py --data umls|kinship|fb237_v1…|codex-s|WN18RR|FB15k-237 [--reasoner path] [--seeds 0,1,2]
+                                    [--set layers=6 --set seconds=120 …]
+
+The graphs are looked for under CORTIGRAPH_DATA, else ../shared/data beside the project. `fb237_v1` to `v4` are inductive:
+trained on one graph, asked on another (`fb237_v1_ind`) that shares no entity with it; there `hits@10_50neg` is the share of
+answers among the first ten of themselves and 50 drawn entities. The last line is JSON: means over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _stage import last_line, tell
+
+from cortigraph.reasoning.reasoners.evaluate import Known, Metrics, evaluate, sampled_ranks
+from cortigraph.reasoning.reasoners.facts import inverse
+from cortigraph.reasoning.reasoners.path.settings import PathSettings
+from cortigraph.reasoning.reasoners.path.training import Progress, train_path
+from cortigraph.reasoning.reasoners.triples import Splits, read_splits
+
+NEGATIVES = 50
+SETTINGS: dict[str, dict[str, Any]] = {
+    "umls": {"layers": 5, "seconds": 55, "epochs": 12, "batch": 32, "checks": 1},
+    "kinship": {"layers": 3, "dropout": 0.2, "edge_drop": 0.1, "seconds": 110, "epochs": 6, "checks": 2},
+    "fb237_v1": {"layers": 6, "seconds": 220, "epochs": 6},
+    "fb237_v2": {"layers": 6, "seconds": 600, "epochs": 6},
+    "fb237_v3": {"layers": 6, "seconds": 1200, "epochs": 6},
+    "fb237_v4": {"layers": 6, "seconds": 2500, "epochs": 6},
+    "codex-s": {"layers": 4, "seconds": 850, "epochs": 6},
+    "WN18RR": {"layers": 6, "way": "outwards", "most": 200, "seconds": 3500, "epochs": 4, "checks": 4},
+    "FB15k-237": {"layers": 4, "way": "outwards", "most": 400, "seconds": 14000, "epochs": 2, "checks": 8},
+}
+
+
+def folder(name: str) -> Path | None:
+    """Where a graph lies."""
+    root = os.environ.get("CORTIGRAPH_DATA") or Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    found = Path(root) / "kg" / ("grail" if name.startswith("fb237") else "") / name
+    return found if found.is_dir() else None
+
+
+def watch(told: Progress) -> None:
+    """Says how far training is."""
+    tell(f"  step {told.step}/{told.steps}  loss {told.loss:.4f}  valid {told.mrr or 0:.4f}  {told.seconds:.0f} s")
+
+
+def measure(trained: Splits, asked: Splits, settings: PathSettings) -> dict[str, float]:
+    """One seed."""
+    began = time.perf_counter()
+    reasoner = train_path(trained.facts, trained.valid, settings, watch)
+    seconds = time.perf_counter() - began
+    relations = len(asked.facts.relations)
+    known = Known(np.concatenate([asked.facts.triples, asked.valid, asked.test]), relations)
+    found: Metrics = evaluate(reasoner, asked.facts, asked.test, known)
+    result = {**found.to_json(), "train_seconds": seconds}
+    if asked is not trained:
+        both = np.concatenate([asked.test, inverse(asked.test, relations)])
+        ranks = []
+        for start in range(0, len(both), 64):
+            part = both[start : start + 64]
+            queries = np.ascontiguousarray(part[:, :2])
+            scores = reasoner.score(asked.facts, queries)
+            ranks.append(sampled_ranks(scores, part[:, 2], *known.of(queries), NEGATIVES, settings.seed + start))
+        result["hits@10_50neg"] = float((np.concatenate(ranks) <= 10).mean())
+    tell("  " + "  ".join(f"{name} {value:.4f}" for name, value in result.items()))
+    return result
+
+
+def main() -> None:
+    """Trains and judges for each seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    place = folder(arguments.data)
+    if place is None:
+        sys.exit(f"skipped: no folder kg/…/{arguments.data} under CORTIGRAPH_DATA or ../shared/data")
+    told = dict(each.split("=", 1) for each in arguments.set)
+    chosen = {**SETTINGS.get(arguments.data, {}), **told}
+    trained = read_splits(place)
+    other = place.with_name(place.name + "_ind")
+    asked = read_splits(other, trained.facts.relations) if other.is_dir() else trained
+    results = []
+    for seed in map(int, arguments.seeds.split(",")):
+        tell(f"seed {seed}")
+        results.append(measure(trained, asked, PathSettings.model_validate({**chosen, "seed": seed})))
+    means = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
+    last_line(**means, data=arguments.data, seeds=len(results), settings=chosen)
+
+
+if __name__ == "__main__":
+    main()
