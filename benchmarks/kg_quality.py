@@ -1,11 +1,11 @@
 """How well a reasoner answers on a published graph: filtered ranks of the test facts, both directions, ties against us.
 
-    python benchmarks/kg_quality.py --data umls|kinship|fb237_v1…|codex-s|WN18RR|FB15k-237 [--reasoner path] [--seeds 0,1,2]
+    python benchmarks/kg_quality.py --data umls|kinship|fb237_v1…|codex-s|WN18RR|FB15k-237 [--seeds 0,1,2]
                                     [--set layers=6 --set seconds=120 …]
 
-The graphs are looked for under CORTIGRAPH_DATA, else ../shared/data beside the project. `fb237_v1` to `v4` are inductive:
-trained on one graph, asked on another (`fb237_v1_ind`) that shares no entity with it; there `hits@10_50neg` is the share of
-answers among the first ten of themselves and 50 drawn entities. The last line is JSON: means over the seeds.
+The graphs are looked for under CORTIGRAPH_DATA, else ../shared/data beside the project. `fb237_v1` to `v4` are
+inductive: trained on one graph, asked on another (`fb237_v1_ind`) that shares no entity with it; there `hits@10_50neg`
+is the share of answers among the first ten of themselves and 50 drawn entities. The last line is JSON: means over seeds.
 """
 
 from __future__ import annotations
