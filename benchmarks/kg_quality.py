@@ -5,7 +5,7 @@
 
 The graphs are looked for under CORTIGRAPH_DATA, else ../shared/data beside the project. `fb237_v1` to `v4` are
 inductive: trained on one graph, asked on another (`fb237_v1_ind`) that shares no entity with it; there `hits@10_50neg`
-is the share of answers among the first ten of themselves and 50 drawn entities. The last line is JSON: means over seeds.
+is the share of answers among the first ten of themselves and 50 drawn entities. The last line is JSON, seeds averaged.
 """
 
 from __future__ import annotations
