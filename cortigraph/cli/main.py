@@ -21,6 +21,7 @@ _COMMANDS = {
     "predict": "What a pathway says of new samples.",
     "rank": "Which regions suit a scene, without training anything.",
     "ingest": "Batch jobs: plan, run, resume, revert, status.",
+    "reason": "Reasoners over triples: train, evaluate, score.",
     "find": "By words and by meaning.",
     "cypher": "Ask the graph.",
     "regions": "The catalogue: areas and their regions.",

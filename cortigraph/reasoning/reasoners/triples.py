@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.facts import Facts, entity_keys, relation_names, rows
 from cortigraph.reasoning.reasoners.structure import Rows
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["Splits", "read_splits", "read_triples"]
+__all__ = ["Splits", "read_queries", "read_splits", "read_triples"]
 
 _PARTS = ("train", "valid", "test")
 _COLUMNS = ["head", "relation", "tail"]
@@ -31,20 +33,25 @@ class Splits:
 
     Args:
         facts: What may be known.
+        train: What `train.txt` says: (any, 3); the same as `facts`, unless another graph was given.
         valid: (any, 3): held out, to watch training.
         test: (any, 3): held out, to judge.
     """
 
     facts: Facts
+    train: Rows
     valid: Rows
     test: Rows
 
 
-def read_splits(folder: str | Path, relations: Sequence[str] | None = None) -> Splits:
+def read_splits(
+    folder: str | Path, relations: Sequence[str] | None = None, *, graph: str | Path | None = None
+) -> Splits:
     """A folder of triples.
 
     Args:
         folder: Holds `train.txt`; `valid.txt` and `test.txt` may be missing.
+        graph: A file of the facts that may be known instead of `train.txt`.
         relations: Names by number, of a reasoner that was trained on another graph.
 
     Raises:
@@ -55,12 +62,13 @@ def read_splits(folder: str | Path, relations: Sequence[str] | None = None) -> S
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; it must hold train.txt, and may hold valid.txt and test.txt")
     tables = {part: read_triples(_file(folder, part)) for part in _PARTS if part == "train" or _there(folder, part)}
-    entities = entity_keys(list(tables.values()))
-    names = relation_names(list(tables.values())) if relations is None else tuple(relations)
-    facts = Facts.of(tables["train"], entities, names)
+    told = tables["train"] if graph is None else read_triples(graph)
+    entities = entity_keys([told, *tables.values()])
+    names = relation_names([told, *tables.values()]) if relations is None else tuple(relations)
+    facts = Facts.of(told, entities, names)
     held = {part: rows(table, entities, names) for part, table in tables.items()}
     nothing = facts.triples[:0]
-    return Splits(facts, held.get("valid", nothing), held.get("test", nothing))
+    return Splits(facts, held["train"], held.get("valid", nothing), held.get("test", nothing))
 
 
 def read_triples(path: str | Path) -> pa.Table:
@@ -92,6 +100,32 @@ def read_triples(path: str | Path) -> pa.Table:
         if path.exists() and not _uncompressed_size(path):
             return pa.table({name: pa.array([], pa.string()) for name in _COLUMNS})
         raise InputError(f"{path}: expected lines of `head⇥relation⇥tail`: {error}") from None
+
+
+def read_queries(path: str | Path, facts: Facts) -> tuple[Rows, list[tuple[str, str]]]:
+    """A file of queries.
+
+    Args:
+        path: Lines `head⇥relation`; `inverse of NAME` is the relation NAME, asked for its heads.
+        facts: Whose rows they become.
+
+    Returns:
+        (queries, 2), and the same in words.
+
+    Raises:
+        InputError: It can't be read, or a line has not two columns.
+        UnknownKeyError: The facts know no such entity or relation.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read: {error}; expected lines of `head⇥relation`") from None
+    words = [tuple(line.split("\t")) for line in lines if line]
+    wrong = [number for number, line in enumerate(lines, start=1) if line and line.count("\t") != 1]
+    if wrong:
+        raise InputError([f"{path}, line {number}: expected `head⇥relation`" for number in wrong[:20]])
+    queries = [(int(facts.entities.row(head)), facts.relation(relation)) for head, relation in words]
+    return np.array(queries, dtype=np.int64).reshape(-1, 2), [(head, relation) for head, relation in words]
 
 
 def _uncompressed_size(path: Path) -> int:

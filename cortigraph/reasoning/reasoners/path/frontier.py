@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from cortigraph.reasoning.reasoners.structure import Rows, Segments, Structure
 
@@ -92,7 +93,7 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
     counts = np.zeros((queries, 2), dtype=np.int64)
     _kernels()[0](
         frontier.first, frontier.entity, out.first, out.left, out.right, hidden, edges.relations // 2,
-        room, source, relation, target, entity, counts, edges.nodes,
+        room, source, relation, target, entity, counts, edges.nodes, min(queries, torch.get_num_threads()),
     )  # fmt: skip
     first = np.concatenate([[0], np.cumsum(counts[:, 0])])
     ends = np.concatenate([[0], np.cumsum(counts[:, 1])])
@@ -146,9 +147,9 @@ def _kernels() -> tuple[Any, Any, Any]:
     @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
     def walk(
         first: Any, reached: Any, out: Any, targets: Any, relations: Any, hidden: Any, half: Any,
-        room: Any, source: Any, relation: Any, target: Any, entity: Any, counts: Any, nodes: Any,
+        room: Any, source: Any, relation: Any, target: Any, entity: Any, counts: Any, nodes: Any, threads: Any,
     ) -> None:  # fmt: skip
-        queries, threads = len(first) - 1, numba.get_num_threads()
+        queries = len(first) - 1
         for part in numba.prange(threads):
             places = np.full(nodes, -1, dtype=np.int64)  # of each entity among the rows of the query at hand
             for query in range(part, queries, threads):

@@ -1,0 +1,103 @@
+"""Artefacts: a trained reasoner as one file, which holds its weights, its configuration and the names that it knows.
+
+It is a safetensors file; what is not a tensor stands in its header as JSON. No pickle is ever loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.reasoning.reasoners.base import Reasoner
+from cortigraph.reasoning.reasoners.registry import kind
+
+__all__ = ["Artefact", "load", "save"]
+
+_HEADER = "cortigraph"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What was saved.
+
+    Args:
+        reasoner: As it was trained.
+        about: Plain values: what it was trained on, how long, with which versions.
+    """
+
+    reasoner: Reasoner
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(reasoner: Reasoner, path: str | Path, about: Mapping[str, Any] | None = None) -> Path:
+    """Saves a reasoner; the file appears whole or not at all.
+
+    Args:
+        reasoner: Any.
+        path: Of the file; one that is there is replaced.
+        about: Plain values that are to be kept with it.
+
+    Returns:
+        The path.
+
+    Raises:
+        StoreError: It can't be written.
+    """
+    from safetensors.torch import save as serialise
+
+    import cortigraph
+
+    path = Path(path)
+    told = {
+        "format": _FORMAT,
+        "reasoner": reasoner.name,
+        "config": reasoner.config(),
+        "about": {"version": cortigraph.__version__, **(about or {})},
+    }
+    # Copies: tensors that share memory can't be told apart in the file.
+    state = {name: value.detach().cpu().clone().contiguous() for name, value in reasoner.state().items()}
+    content = serialise(state, {_HEADER: json.dumps(told, ensure_ascii=False)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be written: {error.strerror or error}") from error
+    return path
+
+
+def load(path: str | Path) -> Artefact:
+    """Loads a reasoner.
+
+    Args:
+        path: As it was saved.
+
+    Raises:
+        InputError: There is no such file, or it is something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; `cortigraph reason train … --out {path}` makes one")
+    try:
+        with safe_open(path, "pt") as file:
+            told = json.loads((file.metadata() or {}).get(_HEADER, "null"))
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{path} is no reasoner that cortigraph has saved: {error}") from None
+    if not isinstance(told, dict) or "reasoner" not in told:
+        raise InputError(f"{path} holds weights, but no reasoner; expected a file of `cortigraph reason train`")
+    if told.get("format") != _FORMAT:
+        raise InputError(f"{path} is of another version; upgrade with `pip install -U cortigraph`")
+    return Artefact(kind(told["reasoner"]).restore(told["config"], state), told["about"])

@@ -1,0 +1,94 @@
+"""Training by name: each kind of reasoner with its own settings, behind one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.reasoning.reasoners.base import Reasoner
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.structure import Rows
+
+__all__ = ["Told", "train", "trainable"]
+
+
+class Told(Protocol):
+    """What every training says of itself now and then."""
+
+    @property
+    def loss(self) -> float:
+        """Mean since it was told last."""
+
+    @property
+    def mrr(self) -> float | None:
+        """On validation facts, where it was measured now."""
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+
+
+def trainable() -> Mapping[str, type[BaseModel]]:
+    """Name → its settings.
+
+    Example:
+        >>> sorted(trainable())
+        ['complex', 'path', 'rotate', 'transe']
+    """
+    from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings, DistanceSettings
+    from cortigraph.reasoning.reasoners.path.settings import PathSettings
+
+    return {"path": PathSettings, "complex": ComplExSettings, "rotate": DistanceSettings, "transe": DistanceSettings}
+
+
+def train(
+    name: str,
+    facts: Facts,
+    valid: Rows,
+    choices: Mapping[str, Any] | None = None,
+    progress: Callable[[Told], None] | None = None,
+) -> Reasoner:
+    """Trains a reasoner.
+
+    Args:
+        name: `path`, `complex`, `rotate` or `transe`.
+        facts: What it learns from.
+        valid: Held-out facts that say which state was the best: (any, 3).
+        choices: Settings that differ from the defaults; text is read as the setting's type.
+        progress: Told now and then.
+
+    Raises:
+        UnknownKeyError: There is none of that name.
+        InputError: A setting is unknown or out of its range; all of them are listed.
+    """
+    known = trainable()
+    if name not in known:
+        raise UnknownKeyError("reasoner", name, known)
+    try:
+        settings: Any = known[name].model_validate(dict(choices or {}))
+    except ValidationError as error:
+        raise InputError([_said(problem, known[name]) for problem in error.errors()]) from None
+    if name == "path":
+        from cortigraph.reasoning.reasoners.path.training import train_path
+
+        return train_path(facts, valid, settings, progress)
+    if name == "complex":
+        from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
+
+        return train_complex(facts, valid, settings, progress=progress)
+    from cortigraph.reasoning.reasoners.embedding.adversarial import train_distance
+    from cortigraph.reasoning.reasoners.embedding.distance import RotatE, TransE
+
+    if name == "rotate":
+        return train_distance(RotatE, facts, valid, settings, progress=progress)
+    return train_distance(TransE, facts, valid, settings, progress=progress)
+
+
+def _said(problem: Any, settings: type[BaseModel]) -> str:
+    name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return str(UnknownKeyError("setting", name, settings.model_fields))
+    return f"setting {name!r}: {problem['msg']}, got {problem['input']!r}"

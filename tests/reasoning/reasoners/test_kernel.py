@@ -1,0 +1,104 @@
+"""Message passing: gradients are right, both ways of computing agree, and a part of a graph is that part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cortigraph.reasoning.reasoners.kernel import propagate
+from cortigraph.reasoning.reasoners.path.frontier import begin, expand, narrowed
+from cortigraph.reasoning.reasoners.path.fused import keep_mask, normalise_add
+from cortigraph.reasoning.reasoners.structure import Structure
+
+
+def edges(nodes: int = 9, relations: int = 4, count: int = 40, seed: int = 0) -> Structure:
+    """Drawn edges, among them parallel ones and loops."""
+    draw = np.random.default_rng(seed)
+    columns = [draw.integers(0, size, count) for size in (nodes, relations, nodes)]
+    return Structure.of(np.stack(columns, axis=1), nodes=nodes, relations=relations)
+
+
+def test_gradients_of_messages():
+    graph = edges()
+    x = torch.randn(9, 6, dtype=torch.float64, requires_grad=True)
+    relation = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, b: propagate(a, b, graph), (x, relation))
+
+
+@pytest.mark.parametrize("columns", [1, 33, 1024, 1500])
+def test_plain_torch_gives_the_same(columns, monkeypatch):
+    graph = edges(50, 5, 300)
+    x, relation = torch.randn(50, columns), torch.randn(5, columns)
+    ours = propagate(x, relation, graph)
+    again = propagate(x, relation, graph)
+    monkeypatch.setenv("CORTIGRAPH_KERNEL", "torch")
+    torch.testing.assert_close(ours, propagate(x, relation, graph), rtol=1e-4, atol=1e-4)
+    assert torch.equal(ours, again)
+
+
+def test_an_empty_graph_sends_nothing():
+    graph = Structure.of(np.zeros((0, 3), np.int64), nodes=3, relations=2)
+    assert propagate(torch.ones(3, 4), torch.ones(2, 4), graph).abs().sum() == 0
+
+
+def test_some_of_the_edges():
+    graph = edges()
+    keep = np.random.default_rng(1).random(len(graph)) > 0.4
+    kept = graph.kept(keep)
+    triples = np.stack([graph.source, graph.relation, graph.target], axis=1)[keep]
+    anew = Structure.of(triples, nodes=9, relations=4)
+    for name in ("by_target", "by_source", "by_relation"):
+        for part in ("first", "left", "right"):
+            np.testing.assert_array_equal(getattr(getattr(kept, name), part), getattr(getattr(anew, name), part))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_normalising_in_one_sweep(dropout, monkeypatch):
+    matrices = [torch.randn(7, 5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    vectors = [torch.randn(5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert torch.autograd.gradcheck(lambda *given: normalise_add(*given, dropout, 3), (*matrices, *vectors))
+    ours = normalise_add(*matrices, *vectors, dropout, 3)
+    monkeypatch.setenv("CORTIGRAPH_KERNEL", "torch")
+    torch.testing.assert_close(ours, normalise_add(*matrices, *vectors, dropout, 3), rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_dropped():
+    mask = keep_mask(2000, 16, 0.25, 7)
+    assert abs(float((mask == 0).float().mean()) - 0.25) < 0.02
+    assert float(mask.max()) == pytest.approx(1 / 0.75)
+    assert not torch.equal(mask, keep_mask(2000, 16, 0.25, 8))
+
+
+def test_frontiers_against_sets():
+    graph = edges(30, 4, 120, seed=3)
+    heads = np.array([0, 5, 5])
+    hidden = np.array([[-1, -1, -1], [5, *_some_edge(graph, 5)], [-1, -1, -1]])
+    frontier = begin(heads)
+    reached = [{0}, {5}, {5}]
+    for _ in range(3):
+        step = expand(frontier, graph, hidden)
+        frontier = step.frontier
+        for query in range(3):
+            reached[query] |= {
+                int(v)
+                for u, r, v in zip(graph.source, graph.relation, graph.target, strict=True)
+                if u in reached[query] and not _is_hidden((u, r, v), hidden[query])
+            }
+            low, high = frontier.first[query : query + 2]
+            assert set(frontier.entity[low:high].tolist()) == reached[query]
+            assert len(set(frontier.entity[low:high].tolist())) == high - low
+    kept = narrowed(frontier, np.array([0, int(frontier.first[1])]))
+    assert kept.entity.tolist() == [0, 5]
+    assert kept.first.tolist() == [0, 1, 2, 2]
+
+
+def _some_edge(graph: Structure, node: int) -> tuple[int, int]:
+    edge = int(np.flatnonzero(graph.source == node)[0])
+    return int(graph.relation[edge]), int(graph.target[edge])
+
+
+def _is_hidden(edge, hidden) -> bool:
+    head, kind, tail = hidden.tolist()
+    back = kind - 2 if kind >= 2 else kind + 2
+    return edge in {(head, kind, tail), (tail, back, head)}

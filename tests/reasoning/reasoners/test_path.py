@@ -1,0 +1,163 @@
+"""The path reasoner: it learns, it answers about what it never saw, and both of its ways hide a fact from itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.reasoning.reasoners import artefact
+from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.path.settings import PathSettings
+from cortigraph.reasoning.reasoners.path.training import train_path
+from cortigraph.reasoning.reasoners.train import train
+from cortigraph.reasoning.reasoners.triples import read_splits, read_triples
+
+from .made import ring, table
+
+WAYS = pytest.mark.parametrize("way", ["everywhere", "outwards"])
+
+
+def small(way: str, **choices: object) -> PathSettings:
+    return PathSettings.model_validate(
+        {"way": way, "width": 16, "layers": 3, "epochs": 60, "batch": 16, "dropout": 0.0, "patience": 60, **choices}
+    )
+
+
+@WAYS
+def test_it_learns_a_rule_and_carries_it_to_another_graph(way):
+    facts, held = ring(24)
+    reasoner = train_path(facts, held, small(way))
+    known = Known(np.concatenate([facts.triples, held]), 2)
+    assert evaluate(reasoner, facts, held, known).mrr > 0.9
+    other, others = ring(40)
+    known = Known(np.concatenate([other.triples, others]), 2)
+    assert evaluate(reasoner, other, others, known).mrr > 0.9
+
+
+@WAYS
+def test_a_seed_gives_the_same_and_batches_change_nothing(way):
+    facts, held = ring(12)
+    one, two = (train_path(facts, held, small(way, epochs=2, dropout=0.2, seed=5)) for _ in range(2))
+    queries = np.array([(head, relation) for head in range(12) for relation in range(4)])
+    scores = one.score(facts, queries)
+    np.testing.assert_array_equal(scores, two.score(facts, queries))
+    alone = np.concatenate([one.score(facts, query[None]) for query in queries])
+    np.testing.assert_allclose(scores, alone, rtol=1e-4, atol=1e-4)
+
+
+@WAYS
+def test_what_was_saved_scores_the_same(way, tmp_path):
+    facts, held = ring(12)
+    reasoner = train_path(facts, held, small(way, epochs=1, most=3 if way == "outwards" else None))
+    loaded = artefact.load(artefact.save(reasoner, tmp_path / "deep" / "it.safetensors", {"of": "ring"}))
+    queries = np.array([[0, 0], [3, 2]])
+    np.testing.assert_array_equal(reasoner.score(facts, queries), loaded.reasoner.score(facts, queries))
+    assert loaded.about["of"] == "ring"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["it.safetensors"]
+
+
+def test_a_fact_is_hidden_from_itself():
+    facts, held = ring(12)
+    reasoner = train_path(facts, held, small("outwards", epochs=1))
+    fact = facts.triples[:1]
+    heads, relations, _ = (np.ascontiguousarray(column) for column in fact.T)
+    rest = facts.edges.kept(~_same(facts, fact[0]))
+    with torch.inference_mode():
+        reasoner.network.eval()
+        hidden = reasoner.forward(facts.edges, heads, relations, fact)
+        without = reasoner.forward(rest, heads, relations)
+    torch.testing.assert_close(hidden, without)
+
+
+def _same(facts: Facts, fact: np.ndarray) -> np.ndarray:
+    count = len(facts)
+    same = (facts.triples == fact).all(axis=1)
+    assert same.sum() == 1
+    return np.tile(same, 2)[: 2 * count]
+
+
+def test_what_no_path_reaches_ranks_last():
+    facts = Facts.of(table(("a", "to", "b"), ("c", "to", "d")))
+    reasoner = train_path(facts, None, small("outwards", epochs=5))
+    scores = reasoner.score(facts, np.array([[0, 0]]))[0]
+    assert scores[2] == scores[3]
+
+
+def test_relations_go_by_name():
+    facts, held = ring(12)
+    reasoner = train_path(facts, held, small("everywhere", epochs=1))
+    turned = Facts(facts.entities, facts.relations[::-1], facts.triples * [1, 1, 1])
+    turned.triples[:, 1] = 1 - turned.triples[:, 1]
+    one = reasoner.score(facts, np.array([[0, 0], [0, 3]]))
+    np.testing.assert_allclose(one, reasoner.score(turned, np.array([[0, 1], [0, 2]])), rtol=1e-5, atol=1e-5)
+    strange = Facts.of(table(("a", "nexd", "b")))
+    with pytest.raises(UnknownKeyError, match="did you mean next"):
+        reasoner.score(strange, np.array([[0, 0]]))
+
+
+def test_graphs_of_almost_nothing():
+    loop = Facts.of(table(("a", "is", "a"), ("a", "is", "a")))
+    assert len(loop) == 1
+    reasoner = train_path(loop, None, small("everywhere", epochs=1))
+    assert reasoner.score(loop, np.zeros((0, 2), np.int64)).shape == (0, 1)
+    empty = Facts(loop.entities, loop.relations, loop.triples[:0])
+    assert np.isfinite(train_path(empty, None, small("outwards")).score(empty, np.array([[0, 0]]))).all()
+
+
+def test_settings_that_are_wrong_are_all_told():
+    facts, held = ring(12)
+    with pytest.raises(InputError, match="did you mean width") as told:
+        train("path", facts, held, {"widht": 3, "layers": 0})
+    assert len(told.value.problems) == 2
+    with pytest.raises(UnknownKeyError, match="no reasoner 'pth'"):
+        train("pth", facts, held)
+
+
+def test_files_that_are_wrong(tmp_path):
+    (tmp_path / "train.txt").write_text("a\tb\n", encoding="utf-8")
+    with pytest.raises(InputError, match="head⇥relation⇥tail"):
+        read_splits(tmp_path)
+    with pytest.raises(InputError, match="neither"):
+        read_splits(tmp_path.parent)
+    (tmp_path / "none.txt").write_text("", encoding="utf-8")
+    assert len(read_triples(tmp_path / "none.txt")) == 0
+    (tmp_path / "crlf.txt").write_bytes(b'a\tr\t"b\r\nb\tr\tc\r\n')
+    assert read_triples(tmp_path / "crlf.txt")["tail"].to_pylist() == ['"b', "c"]
+    with pytest.raises(InputError, match="no reasoner"):
+        artefact.load(tmp_path / "train.txt")
+
+
+def test_from_triples_to_scores_on_the_command_line(tmp_path):
+    facts, held = ring(12)
+    keys, names = list(facts.entities), facts.relations
+    for part, triples in (("train", facts.triples), ("valid", held), ("test", held)):
+        lines = [f"{keys[h]}\t{names[r]}\t{keys[t]}\n" for h, r, t in triples]
+        (tmp_path / f"{part}.txt").write_text("".join(lines), encoding="utf-8")
+    saved = str(tmp_path / "it.safetensors")
+    told = _reason("train", "--triples", str(tmp_path), "--out", saved, "--set", "epochs=2", "--set", "width=8")
+    assert told["facts"] == len(facts)
+    judged = _reason("evaluate", saved, "--triples", str(tmp_path))
+    assert 0 < judged["mrr"] <= 1
+    (tmp_path / "queries.txt").write_text(f"{keys[0]}\tnext\n{keys[1]}\tinverse of after\n", encoding="utf-8")
+    out = tmp_path / "scores.npz"
+    files = ("--graph", str(tmp_path / "train.txt"), "--queries", str(tmp_path / "queries.txt"), "--out", str(out))
+    assert _reason("score", saved, *files)["queries"] == 2
+    with np.load(out) as found:
+        assert found["scores"].shape == (2, 12)
+        assert found["queries"][1].tolist() == [keys[1], "inverse of after"]
+
+
+def _reason(*words: str) -> dict[str, float]:
+    command = [str(Path(sys.executable).with_name("cortigraph")), "reason", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
