@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from _stage import data_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,8 +68,7 @@ def folder() -> Path:
     Raises:
         SystemExit: They are not there; says where they were looked for.
     """
-    root = os.environ.get("CORTIGRAPH_DATA") or Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    path = Path(root) / "kg" / "FB15k-237"
+    path = data_folder() / "kg" / "FB15k-237"
     if not path.is_dir():
         raise SystemExit(f"no FB15k-237 in {path}; set CORTIGRAPH_DATA to the folder that holds kg/FB15k-237")
     return path

@@ -17,7 +17,7 @@ from cortigraph.graph import server
 from cortigraph.graph.home import Home
 from cortigraph.graph.store import Store, open_store
 
-__all__ = ["address", "fresh", "last_line", "tell"]
+__all__ = ["address", "data_folder", "fresh", "last_line", "tell"]
 
 
 @contextmanager
@@ -37,6 +37,11 @@ def address(home: Home) -> tuple[str, str, str]:
     """URI, user and password of a home's server, for a peer that logs in by itself."""
     found = server.ensure(home)
     return found.uri, found.user, found.password
+
+
+def data_folder() -> Path:
+    """Where the published data lies: `CORTIGRAPH_DATA`, else `../shared/data` beside the project."""
+    return Path(os.environ.get("CORTIGRAPH_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
 
 def tell(text: str) -> None:

@@ -11,14 +11,13 @@ is the share of answers among the first ten of themselves and 50 drawn entities.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _stage import last_line, tell
+from _stage import data_folder, last_line, tell
 
 from cortigraph.reasoning.reasoners.evaluate import Known, Metrics, evaluate, sampled_ranks
 from cortigraph.reasoning.reasoners.facts import inverse
@@ -42,8 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def folder(name: str) -> Path | None:
     """Where a graph lies."""
-    root = os.environ.get("CORTIGRAPH_DATA") or Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    found = Path(root) / "kg" / ("grail" if name.startswith("fb237") else "") / name
+    found = data_folder() / "kg" / ("grail" if name.startswith("fb237") else "") / name
     return found if found.is_dir() else None
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _stage import fresh, last_line, tell
+from _stage import data_folder, fresh, last_line, tell
 from _zoo import Trees, column_mean, proxy
 from numpy.typing import NDArray
 
@@ -48,7 +48,7 @@ Forecast = Callable[[Rows], NDArray[np.float64]]
 
 def recalled(job: Path, metric: str) -> Evidence:
     """What the graph holds once a job was run on an empty store."""
-    os.environ.setdefault("CORTIGRAPH_DATA", str(ROOT.parent / "shared" / "data"))
+    os.environ.setdefault("CORTIGRAPH_DATA", str(data_folder()))
     with fresh() as (store, home):
         began = time.perf_counter()
         run(store, home, load_job(job))

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from _stage import data_folder
 
 from cortigraph.graph import find, server
 from cortigraph.graph.home import Home, shared_cache
@@ -71,8 +72,8 @@ def enlarged(vectors: Vectors, count: int, generator: np.random.Generator) -> Ve
 
 def real_texts(count: int, generator: np.random.Generator) -> list[str]:
     """Descriptions of entities of both graphs, drawn by chance; none if the files are not there."""
-    root = os.environ.get("CORTIGRAPH_DATA") or Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    paths = [Path(root) / "kg" / name for name in ("WN18RR/entity2text.txt.gz", "FB15k-237/entity2wikidata.json.gz")]
+    names = ("WN18RR/entity2text.txt.gz", "FB15k-237/entity2wikidata.json.gz")
+    paths = [data_folder() / "kg" / name for name in names]
     texts = _wordnet(paths[0]) if paths[0].is_file() else []
     texts += _freebase(paths[1]) if paths[1].is_file() else []
     different = sorted(set(texts))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cortigraph.graph.errors import InputError
+from cortigraph.cli._pairs import split_pairs
 
 __all__ = ["cypher", "show_counters", "show_rows"]
 
@@ -58,12 +58,8 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, Any]:
         >>> parse_parameters(["top=5", "key=vision/001", 'keys=["a", "b"]'])
         {'top': 5, 'key': 'vision/001', 'keys': ['a', 'b']}
     """
-    wrong = [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]
-    if wrong:
-        raise InputError([f"--param is name=value, got {pair!r}" for pair in wrong])
     parameters: dict[str, Any] = {}
-    for pair in pairs:
-        name, _, text = pair.partition("=")
+    for name, text in split_pairs("--param", pairs).items():
         try:
             parameters[name] = json.loads(text)
         except ValueError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cortigraph.cli._pairs import split_pairs
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def train(
     from cortigraph.reasoning.reasoners.train import train as train_by_name
     from cortigraph.reasoning.reasoners.triples import read_splits
 
-    choices = _pairs(choice or [])
+    choices = split_pairs("--set", choice or [])
     splits = read_splits(triples)
     facts = splits.facts
     size = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
@@ -93,13 +94,6 @@ def score(
     scores = np.concatenate(parts) if parts else np.zeros((0, len(facts.entities)), np.float32)
     np.savez(out, entities=np.array(list(facts.entities), dtype=str), queries=np.array(names, dtype=str), scores=scores)
     _say({"file": str(out), "queries": len(asked), "entities": len(facts.entities)}, as_json)
-
-
-def _pairs(choices: list[str]) -> dict[str, str]:
-    wrong = [each for each in choices if "=" not in each or each.startswith("=")]
-    if wrong:
-        raise InputError([f"--set is name=value, got {each!r}" for each in wrong])
-    return dict(each.split("=", 1) for each in choices)
 
 
 def _show(told: Told) -> None:

@@ -6,7 +6,7 @@ so that a checker sees where one is taken for the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NewType, overload
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
@@ -81,18 +81,28 @@ class Keys:
             raise UnknownKeyError(self.label, key, self._near(key), where="in this snapshot")
         return found
 
-    def rows(self, keys: Iterable[str]) -> npt.NDArray[np.int64]:
+    def rows(self, keys: Any, *, where: str = "in this snapshot") -> npt.NDArray[np.int64]:
         """The rows of many keys, in their order.
 
         Args:
-            keys: Which.
+            keys: Which: text one by one, an Arrow column, or other `Keys`.
+            where: They are looked for, for the message.
 
         Raises:
             UnknownKeyError: No node of this label has one of them.
         """
         import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-        return np.fromiter((self.row(key) for key in keys), np.int64)
+        keys = keys.array if isinstance(keys, Keys) else keys
+        asked = keys if isinstance(keys, pa.Array | pa.ChunkedArray) else pa.array(list(keys), pa.string())
+        own = self.array.combine_chunks() if isinstance(self.array, pa.ChunkedArray) else self.array
+        found = pc.index_in(asked, value_set=own)
+        if found.null_count:
+            key = asked.filter(pc.is_null(found))[0].as_py()
+            raise UnknownKeyError(self.label, key, self._near(key), where=where)
+        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
     def _known(self) -> dict[Key, Row]:
         if self._rows is None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "KEYS", "VECTORS", "EdgeKind", "Elements", "Kind", "NodeKind", "codes", "identity", "properties", "unified",
+    "KEYS", "VECTORS", "EdgeKind", "Elements", "Kind", "NodeKind", "codes", "identity", "numbered", "properties",
+    "unified",
 ]  # fmt: skip
 
 # Vectors follow from a text or a module, and are written whenever what they follow from has changed.
@@ -140,18 +141,28 @@ def codes(kind: Kind, table: pa.Table) -> pa.Array:
 
     combined, size = np.zeros(len(table), dtype=np.int64), 1
     for name in KEYS[type(kind)]:
-        numbers, count = _encoded(table[name])
+        numbers, count = numbered(table[name])
         if size * count > _LARGEST:
-            combined, size = _encoded(pa.chunked_array([pa.array(combined)]))
+            combined, size = numbered(pa.array(combined))
         combined, size = combined * count + numbers, size * count
     return pa.array(combined)
 
 
-def _encoded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
-    """Values numbered from 0; null is a value too."""
-    if column.null_count == len(column):
+def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
+    """Values numbered from 0, in the order in which they first come; null is a value too.
+
+    Returns:
+        (rows), and how many numbers there are.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> numbers, count = numbered(pa.array(["b", "a", "b"]))
+        >>> numbers.tolist(), count
+        ([0, 1, 0], 2)
+    """
+    if len(column) and column.null_count == len(column):
         return np.zeros(len(column), dtype=np.int64), 1
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    encoded = column.dictionary_encode(null_encoding="encode")
     if hasattr(encoded, "combine_chunks"):
         encoded = encoded.combine_chunks()
     return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), len(encoded.dictionary)

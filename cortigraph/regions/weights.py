@@ -20,7 +20,7 @@ from cortigraph.graph.errors import InputError, StoreError, UnknownKeyError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["WeightStore"]
+__all__ = ["WeightStore", "serialised", "write_whole"]
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 _SUFFIX = ".safetensors"
@@ -54,10 +54,10 @@ class WeightStore:
         Returns:
             `sha256:` and 64 hexadecimal digits; the same for equal tensors.
         """
-        content = _serialised(state)
+        content = serialised(state)
         digest = hashlib.sha256(content).hexdigest()
         # Always written, even when it is there: saving again repairs a damaged file.
-        _write_whole(self._file(digest), content)
+        write_whole(self._file(digest), content)
         return f"sha256:{digest}"
 
     def load(self, key: str) -> dict[str, Tensor]:
@@ -117,16 +117,28 @@ class WeightStore:
         return self.root / digest[:2] / f"{digest}{_SUFFIX}"
 
 
-def _serialised(state: Mapping[str, Tensor]) -> bytes:
+def serialised(state: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> bytes:
+    """Tensors as the bytes of a safetensors file; the same for equal ones.
+
+    Args:
+        state: Tensors by name, on any device, in any memory layout.
+        header: Text by name that stands before them.
+    """
     from safetensors.torch import save
 
     # Copies, because safetensors refuses tensors that share memory, as tied weights do, and other memory layouts.
     plain = {name: state[name].detach().cpu().contiguous().clone() for name in sorted(state)}
-    content: bytes = save(plain)
+    content: bytes = save(plain, None if header is None else dict(header))
     return content
 
 
-def _write_whole(file: Path, content: bytes) -> None:
+def write_whole(file: Path, content: bytes) -> None:
+    """Writes a file that appears as a whole or not at all.
+
+    Args:
+        file: Its folder is made if need be; what was there is replaced.
+        content: Of the file.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, because a rename is atomic only within one file system.
     handle, partial = tempfile.mkstemp(dir=file.parent, suffix=".partial")

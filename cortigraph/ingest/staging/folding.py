@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortigraph.ingest.elements import Kind, codes
+from cortigraph.ingest.elements import Kind, codes, numbered
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,13 +82,8 @@ def groups(ids: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         >>> [part.tolist() for part in groups(pa.array(["b", "a", "b"]))]
         [[0, 1, 0], [0, 1]]
     """
-    import pyarrow.compute as pc
-
-    encoded = pc.dictionary_encode(ids)
-    if hasattr(encoded, "combine_chunks"):
-        encoded = encoded.combine_chunks()
-    group = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    first = np.full(len(encoded.dictionary), len(group), dtype=np.int64)
+    group, count = numbered(ids)
+    first = np.full(count, len(group), dtype=np.int64)
     np.minimum.at(first, group, np.arange(len(group)))
     return group, first
 

@@ -6,8 +6,6 @@ It is a safetensors file; what is not a tensor stands in its header as JSON. No 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 from cortigraph.graph.errors import InputError, StoreError
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.registry import kind
+from cortigraph.regions.weights import serialised, write_whole
 
 __all__ = ["Artefact", "load", "save"]
 
@@ -50,8 +49,6 @@ def save(reasoner: Reasoner, path: str | Path, about: Mapping[str, Any] | None =
     Raises:
         StoreError: It can't be written.
     """
-    from safetensors.torch import save as serialise
-
     import cortigraph
 
     path = Path(path)
@@ -61,16 +58,9 @@ def save(reasoner: Reasoner, path: str | Path, about: Mapping[str, Any] | None =
         "config": reasoner.config(),
         "about": {"version": cortigraph.__version__, **(about or {})},
     }
-    # Copies: tensors that share memory can't be told apart in the file.
-    state = {name: value.detach().cpu().clone().contiguous() for name, value in reasoner.state().items()}
-    content = serialise(state, {_HEADER: json.dumps(told, ensure_ascii=False)})
+    content = serialised(reasoner.state(), {_HEADER: json.dumps(told, ensure_ascii=False)})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise StoreError(f"{path} can't be written: {error.strerror or error}") from error
     return path

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.evaluate import Known
-from cortigraph.reasoning.reasoners.facts import Facts, inverse
+from cortigraph.reasoning.reasoners.facts import Facts, inverse, renumbered
 from cortigraph.reasoning.reasoners.structure import Rows
 
 if TYPE_CHECKING:
@@ -80,10 +80,8 @@ class Ensemble(Reasoner):
 
     def _rows(self, facts: Facts) -> Rows:
         """Which row of weights each relation of the facts has, in both directions."""
-        own = {name: number for number, name in enumerate(self.relations)}
-        last = 2 * len(own)
-        forwards = [own.get(name, last) for name in facts.relations]
-        return np.array(forwards + [row if row == last else row + len(own) for row in forwards], dtype=np.int64)
+        found = renumbered(facts.relations, self.relations)
+        return np.where(found < 0, 2 * len(self.relations), found)
 
 
 def normalised(scores: Scores) -> Scores:

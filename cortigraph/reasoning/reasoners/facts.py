@@ -6,7 +6,7 @@ Each relation can be asked in both directions, so there are twice as many as the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from cortigraph.reasoning.reasoners.structure import Rows, Structure
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Facts", "entity_keys", "inverse", "relation_names"]
+__all__ = ["Facts", "entity_keys", "inverse", "relation_names", "renumbered", "rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +111,25 @@ def inverse(triples: Rows, relations: int) -> Rows:
     return np.stack([tails, (kinds + relations) % (2 * relations), heads], axis=1)
 
 
+def renumbered(relations: Sequence[str], own: Sequence[str]) -> Rows:
+    """The numbers that relations have in another list, in both directions.
+
+    Args:
+        relations: Their names by number.
+        own: The other list.
+
+    Returns:
+        (2 · relations); -1 for one that is not there.
+
+    Example:
+        >>> renumbered(["likes", "hates"], ["knows", "likes"]).tolist()
+        [1, -1, 3, -1]
+    """
+    numbers = {name: number for number, name in enumerate(own)}
+    found = np.array([numbers.get(name, -1) for name in relations], dtype=np.int64)
+    return np.concatenate([found, np.where(found < 0, -1, found + len(own))])
+
+
 def rows(table: pa.Table, entities: Keys, relations: Sequence[str]) -> Rows:
     """Triples of keys as triples of rows.
 
@@ -125,25 +144,19 @@ def rows(table: pa.Table, entities: Keys, relations: Sequence[str]) -> Rows:
     Raises:
         UnknownKeyError: A name is not among them.
     """
-    known: Mapping[str, tuple[str, Iterable[str]]] = {
-        "head": ("entity", entities), "relation": ("relation", relations), "tail": ("entity", entities),
-    }  # fmt: skip
-    columns = [_numbers(table, name, *of) for name, of in known.items()]
-    return np.stack(columns, axis=1) if len(table) else np.zeros((0, 3), dtype=np.int64)
+    if not len(table):
+        return np.zeros((0, 3), dtype=np.int64)
+    heads, tails = (entities.rows(table[name], where="") for name in ("head", "tail"))
+    return np.stack([heads, _relation_numbers(table["relation"], relations), tails], axis=1)
 
 
-def _numbers(table: pa.Table, column: str, kind: str, known: Iterable[str]) -> Rows:
+def _relation_numbers(column: pa.ChunkedArray, relations: Sequence[str]) -> Rows:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    keys = known.array if isinstance(known, Keys) else pa.array(list(known), pa.string())
-    if isinstance(keys, pa.ChunkedArray):
-        keys = keys.combine_chunks()
-    found = pc.index_in(table[column], value_set=keys)
+    found = pc.index_in(column, value_set=pa.array(relations, pa.string()))
     if found.null_count:
-        name = table[column].filter(pc.is_null(found))[0].as_py()
-        near = known._near(name) if isinstance(known, Keys) else known
-        raise UnknownKeyError(kind, name, near)
+        raise UnknownKeyError("relation", column.filter(pc.is_null(found))[0].as_py(), relations)
     return np.asarray(found.to_numpy(), dtype=np.int64)
 
 

@@ -24,7 +24,7 @@ from cortigraph.reasoning.reasoners.structure import Segments
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Edges", "propagate", "segment_products"]
+__all__ = ["Edges", "in_plain_torch", "propagate", "segment_products"]
 
 _TILE = 1024  # columns; a sum of that many floats stays in the first cache
 
@@ -85,6 +85,11 @@ class _Propagate(torch.autograd.Function):
         return to_x, to_relation, None
 
 
+def in_plain_torch() -> bool:
+    """Whether the user asks for plain torch instead of compiled loops."""
+    return os.environ.get("CORTIGRAPH_KERNEL") == "torch"
+
+
 def segment_products(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
     """`out[s] = Σ over entries (i, j) of segment s of left[i] · right[j]`.
 
@@ -96,7 +101,7 @@ def segment_products(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
     Returns:
         (segments, columns).
     """
-    if os.environ.get("CORTIGRAPH_KERNEL") == "torch":
+    if in_plain_torch():
         return _plain(segments, left, right)
     out = left.new_empty(len(segments), left.shape[1])
     arrays = (left.numpy(), right.numpy(), out.numpy())

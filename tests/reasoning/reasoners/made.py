@@ -1,24 +1,12 @@
-"""Graphs for the tests of reasoners: made up, or real where they are there."""
+"""Made-up graphs for the tests of reasoners."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
-import pytest
 
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
-
-DATA = Path(os.environ.get("CORTIGRAPH_DATA") or Path(__file__).parents[3].parent / "shared" / "data").resolve()
-
-
-def needs(name: str) -> pytest.MarkDecorator:
-    """Skips a test where a graph is absent, and says which."""
-    path = DATA / "kg" / name
-    return pytest.mark.skipif(not path.is_dir(), reason=f"no {name} in {path.parent}; set CORTIGRAPH_DATA")
 
 
 def table(*facts: tuple[str, str, str]) -> pa.Table:

@@ -24,8 +24,9 @@ from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts, entity_keys
 from cortigraph.reasoning.reasoners.registry import kind
 from cortigraph.reasoning.reasoners.triples import read_splits
+from tests.train.real_data import DATA, needs_data
 
-from .made import DATA, needs, ring, table
+from .made import ring, table
 
 Train = Callable[..., Closed]
 
@@ -228,7 +229,7 @@ def test_gradients_of_distances_are_those_of_autograd(of: Any) -> None:
         np.testing.assert_allclose(np.sqrt(kept), exact.grad.abs().numpy(), atol=1e-6)
 
 
-@needs("umls")
+@needs_data("kg/umls")
 def test_umls() -> None:
     splits = read_splits(DATA / "kg" / "umls")
     scorer = train_complex(splits.facts, splits.valid, ComplExSettings(rank=64, relation_weight=1.0, epochs=30))
@@ -236,7 +237,7 @@ def test_umls() -> None:
     assert evaluate(scorer, splits.facts, splits.test, known).mrr > 0.85
 
 
-@needs("nations")
+@needs_data("kg/nations")
 def test_nations() -> None:
     splits = read_splits(DATA / "kg" / "nations")
     scorer = train_distance(RotatE, splits.facts, splits.valid, DistanceSettings(rank=32, epochs=60))

@@ -10,7 +10,7 @@ import numpy as np
 
 from cortigraph.graph.errors import UnknownKeyError
 from cortigraph.graph.keys import Keys
-from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.facts import Facts, renumbered
 from cortigraph.reasoning.reasoners.structure import Rows
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Names:
             [0, 2]
         """
         if facts not in self._found:
-            self._found[facts] = self._look_up(facts.entities)
+            where = "among those that the scorer was trained on; train it again with them"
+            self._found[facts] = self.entities.rows(facts.entities, where=where)
         return self._found[facts]
 
     def relation_rows(self, facts: Facts, relations: Rows) -> Rows:
@@ -65,15 +66,9 @@ class Names:
         Raises:
             UnknownKeyError: One of them is not known to us.
         """
-        count, own = len(facts.relations), len(self.relations)
-        table = np.full(2 * count, -1, dtype=np.int64)
-        numbers = {name: number for number, name in enumerate(self.relations)}
-        for number, name in enumerate(facts.relations):
-            if name in numbers:
-                table[number], table[number + count] = numbers[name], numbers[name] + own
-        found = table[relations]
+        found = renumbered(facts.relations, self.relations)[relations]
         if (found < 0).any():
-            name = facts.relations[int(relations[np.argmin(found)]) % count]
+            name = facts.relations[int(relations[np.argmin(found)]) % len(facts.relations)]
             raise UnknownKeyError("relation", name, self.relations, where="among those that the scorer was trained on")
         return found
 
@@ -98,16 +93,3 @@ class Names:
         text, ends = state["keys.text"].numpy().tobytes(), state["keys.ends"].tolist()
         keys = [text[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
         return cls(Keys(pa.array(keys, pa.string()), "entity"), config["relations"])
-
-    def _look_up(self, keys: Keys) -> Rows:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        own = self.entities.array
-        own = own.combine_chunks() if isinstance(own, pa.ChunkedArray) else own
-        found = pc.index_in(keys.array, value_set=own)
-        if found.null_count:
-            name = keys.array.filter(pc.is_null(found))[0].as_py()
-            where = "among those that the scorer was trained on; train it again with them"
-            raise UnknownKeyError("entity", name, self.entities._near(name), where=where)
-        return np.asarray(found.to_numpy(), dtype=np.int64)

@@ -10,13 +10,14 @@ Which channels are dropped follows from a seed and their place, so no mask is st
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from cortigraph.reasoning.reasoners.kernel import in_plain_torch
 
 __all__ = ["keep_mask", "normalise_add"]
 
@@ -43,7 +44,7 @@ def normalise_add(x: Tensor, state: Tensor, scale: Tensor, shift: Tensor, dropou
         >>> normalise_add(x, torch.ones(1, 2), torch.ones(2), torch.zeros(2), 0.0, 0).round().tolist()
         [[1.0, 2.0]]
     """
-    if os.environ.get("CORTIGRAPH_KERNEL") == "torch":
+    if in_plain_torch():
         return _plain(x, state, scale, shift, dropout, seed)
     out: Tensor = _NormaliseAdd.apply(x, state, scale, shift, dropout, seed)
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from cortigraph.graph.errors import UnknownKeyError
 from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
-from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.facts import Facts, renumbered
 from cortigraph.reasoning.reasoners.path.network import PathNetwork
 from cortigraph.reasoning.reasoners.path.settings import PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
@@ -33,6 +34,7 @@ class PathReasoner(Reasoner):
 
     def __init__(self, relations: tuple[str, ...], settings: PathSettings) -> None:
         self.relations, self.settings = relations, settings
+        self._edges: WeakKeyDictionary[Facts, Structure] = WeakKeyDictionary()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = PathNetwork(2 * len(relations), settings.width, settings.layers, settings.dropout)
@@ -70,15 +72,15 @@ class PathReasoner(Reasoner):
         """
         if facts.relations == self.relations:
             return facts.edges, np.ascontiguousarray(asked)
-        numbers = {name: number for number, name in enumerate(self.relations)}
-        for name in facts.relations:
-            if name not in numbers:
-                raise UnknownKeyError("relation", name, self.relations, where="in what the reasoner was trained on")
-        own = np.array([numbers[name] for name in facts.relations], dtype=np.int64)
-        own = np.concatenate([own, own + len(self.relations)])
-        edges = facts.edges
-        triples = np.stack([edges.source, own[edges.relation], edges.target], axis=1)
-        return Structure.of(triples, nodes=edges.nodes, relations=2 * len(self.relations)), own[asked]
+        own = renumbered(facts.relations, self.relations)
+        if (own < 0).any():
+            name = facts.relations[int(np.argmin(own))]
+            raise UnknownKeyError("relation", name, self.relations, where="in what the reasoner was trained on")
+        if facts not in self._edges:  # sorted once, not for every batch
+            edges = facts.edges
+            triples = np.stack([edges.source, own[edges.relation], edges.target], axis=1)
+            self._edges[facts] = Structure.of(triples, nodes=edges.nodes, relations=2 * len(self.relations))
+        return self._edges[facts], own[asked]
 
     def config(self) -> Mapping[str, Any]:
         return {"relations": list(self.relations), "settings": self.settings.model_dump()}

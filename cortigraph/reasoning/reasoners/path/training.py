@@ -8,7 +8,7 @@ query misses its own alone, as it will when it is asked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,29 +101,32 @@ class _Training:
         settings, every = self._settings, max(1, self._steps // (self._settings.epochs * self._settings.checks))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed + 1)
-            for _ in range(settings.epochs if len(self._triples) else 0):
-                order = self._random.permutation(len(self._triples))
-                for start in range(0, len(order), settings.batch):
-                    losses.append(self._step(order[start : start + settings.batch]))
-                    step += 1
-                    seconds = time.monotonic() - began
-                    self._share = max(step / self._steps, seconds / settings.seconds if settings.seconds else 0.0)
-                    if step % every and self._share < 1:
-                        continue
-                    mrr = self._validate()
-                    self._progress(Progress(step, self._steps, float(np.mean(losses)), mrr, seconds))
-                    losses.clear()
-                    if mrr is None or mrr > best:
-                        best, waited = mrr or best, 0
-                        best_state = {name: value.clone() for name, value in self._reasoner.state().items()}
-                    else:
-                        waited += 1
-                    if waited >= settings.patience or self._share >= 1:
-                        break
+            for chosen in self._batches():
+                losses.append(self._step(chosen))
+                step += 1
+                seconds = time.monotonic() - began
+                self._share = max(step / self._steps, seconds / settings.seconds if settings.seconds else 0.0)
+                if step % every and self._share < 1:
+                    continue
+                mrr = self._validate()
+                self._progress(Progress(step, self._steps, float(np.mean(losses)), mrr, seconds))
+                losses.clear()
+                if mrr is None or mrr > best:
+                    best, waited = mrr or best, 0
+                    best_state = {name: value.clone() for name, value in self._reasoner.state().items()}
+                else:
+                    waited += 1
                 if waited >= settings.patience or self._share >= 1:
                     break
         self._reasoner.network.load_state_dict(best_state)
         return self._reasoner
+
+    def _batches(self) -> Iterator[Rows]:
+        """Which facts are asked for in each step, of all epochs; each epoch in an order of its own."""
+        for _ in range(self._settings.epochs):
+            order = self._random.permutation(len(self._triples))
+            for start in range(0, len(order), self._settings.batch):
+                yield order[start : start + self._settings.batch]
 
     def _step(self, chosen: Rows) -> float:
         network = self._reasoner.network.train()
