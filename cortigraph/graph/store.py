@@ -28,10 +28,6 @@ __all__ = ["Rows", "Store", "Transaction", "Written", "open_store"]
 T = TypeVar("T")
 
 
-# How the server says that a database will not come back by itself; the second after the driver's own tries for seconds.
-_SHUT = ("needs to be restarted", "database is not currently available")
-
-
 class Store:
     """An open store. Made by `open_store`; close it, or use it in a `with`.
 
@@ -207,21 +203,12 @@ class Store:
         except StoreError as error:
             if self.home is not None and server.disk_is_full(self.home):
                 raise StoreError(f"the disk is full, so the store can't be written: {error}") from error
-            if self.home is None or not any(sign in str(error) for sign in _SHUT):
+            if self.home is None or "needs to be restarted" not in str(error):
                 raise
-            # A disk that was full has left the database shut, or let the server begin without it; there is space again.
-            return self._restarted(self.home, work, write=write)
-
-    def _restarted(self, home: Home, work: Callable[[Transaction], T], *, write: bool) -> T:
-        for last in (False, False, True):
-            server.stop(home)
-            self._revive()
-            try:
-                return self._attempt(work, write=write)
-            except _driver.UnreachableError:  # the old one was still there when we asked, or the new one fell again
-                if last:
-                    raise
-        raise AssertionError("the last try returns or raises")
+            # A disk that was full has left the database shut, although there is space again.
+            with self._reviving:
+                self._connect(server.restart(self.home, self._address))
+            return self._attempt(work, write=write)
 
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         with _driver.translated(self.uri), self._session(write=write) as session:
@@ -239,10 +226,13 @@ class Store:
             address = server.ensure(self.home)
             if address == self._address:
                 return False
-            self._driver.close()
-            self._address = address
-            self._driver = _driver.connect(address, embedded=True)
+            self._connect(address)
             return True
+
+    def _connect(self, address: server.Address) -> None:
+        self._driver.close()
+        self._address = address
+        self._driver = _driver.connect(address, embedded=True)
 
     def _refuse_if_read_only(self) -> None:
         if self.read_only:
