@@ -22,12 +22,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
-def start(home: HomeOption = None) -> None:
+def start(
+    home: HomeOption = None,
+    mend: Annotated[
+        bool,
+        typer.Option("--mend", help="Cut off a last transaction that a full disk has torn; keeps a copy of the log."),
+    ] = False,
+) -> None:
     """Start the embedded server; on first use its jars are fetched (160 MB)."""
     from cortigraph.graph import server
     from cortigraph.graph.home import Home
 
-    address = server.ensure(Home.resolve(home), _progress)
+    address = server.start(Home.resolve(home), _progress, mend=mend)
     typer.echo(f"Neo4j answers at {address.uri} as {address.user}; it stops by itself when nobody needs it")
 
 

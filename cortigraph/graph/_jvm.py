@@ -21,7 +21,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 __all__: list[str] = []
@@ -50,6 +52,10 @@ SETTINGS = {
 }
 
 
+# What a full disk tears off the end of the transaction log was never committed: recovery may cut it off.
+MENDING = {"internal.dbms.tx_log.fail_on_corrupted_log_files": "false"}
+
+
 def main() -> None:
     """Read the arguments, leave the parent, serve, and report a failure through the pipe."""
     parser = argparse.ArgumentParser()
@@ -57,13 +63,15 @@ def main() -> None:
         parser.add_argument(name, required=True)
     parser.add_argument("--pipe", type=int, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--mend", action="store_true")
     arguments = parser.parse_args()
     if os.fork():  # the parent can wait for this process at once, and no zombie is left behind
         os._exit(0)
     with os.fdopen(arguments.pipe, "w") as pipe:
         try:
             _tell(pipe, {"pid": os.getpid()})
-            _serve(Path(arguments.database), Path(arguments.jars), arguments.port, arguments.version, pipe)
+            _start_java(Path(arguments.jars))
+            _serve(Path(arguments.database), arguments.port, arguments.version, pipe, mend=arguments.mend)
         except BaseException as error:
             _log(f"{type(error).__name__}: {error}")
             _tell(pipe, {"failed": _causes(error)})
@@ -98,17 +106,17 @@ class _Asked:
         self._news.set()
 
 
-def _serve(database: Path, jars: Path, port: int, version: str, pipe: Any) -> None:
+def _serve(database: Path, port: int, version: str, pipe: Any, *, mend: bool) -> None:
     from filelock import FileLock
 
     from cortigraph.graph import _swap
 
     asked = _Asked()
     with FileLock(database / "running.lock", timeout=OLD_SERVER_SECONDS):
-        _start_java(jars)
         _swap.complete(database)
-        dbms = _start_neo4j(database, port)
+        dbms = _start_neo4j(database, port, MENDING if mend else {})
         try:
+            _refuse_if_shut(dbms)
             _set_password(dbms, database)
             bound = _bound_port(dbms)
             state = _write_state(database, bound, version)
@@ -143,17 +151,31 @@ def _start_java(jars: Path) -> None:
     )
 
 
-def _start_neo4j(database: Path, port: int) -> Any:
+def _start_neo4j(database: Path, port: int, more: Mapping[str, str] = MappingProxyType({})) -> Any:
     import jpype
 
     pages = os.environ.get("CORTIGRAPH_PAGECACHE") or "256m"
     address = {"server.bolt.listen_address": f"127.0.0.1:{port}", "server.memory.pagecache.size": pages}
-    text = "".join(f"{key}={value}\n" for key, value in (SETTINGS | address).items())
+    text = "".join(f"{key}={value}\n" for key, value in {**SETTINGS, **address, **more}.items())
     configuration = database / "neo4j.conf"
     configuration.write_text(text, encoding="utf-8")
     folder = jpype.JClass("java.nio.file.Path")
     builder = jpype.JClass("org.neo4j.dbms.api.DatabaseManagementServiceBuilder")(folder.of(str(database / "neo4j")))
     return builder.loadPropertiesFromFile(folder.of(str(configuration))).build()
+
+
+def _refuse_if_shut(dbms: Any) -> None:
+    """Neo4j serves although a database could not be opened; who asks it would wait, try again, and learn nothing."""
+    import jpype
+
+    database = dbms.database("neo4j")
+    if database.isAvailable(1000):  # building it has waited until it is open: this is not a race
+        return
+    states = jpype.JClass("org.neo4j.dbms.DatabaseStateService")
+    service = dbms.database("system").getDependencyResolver().resolveDependency(states)
+    reason = service.causeOfFailure(database.databaseId())
+    text = _causes(reason.get()) if reason.isPresent() else "no reason given"
+    raise RuntimeError(f"the database could not be opened: {text}")
 
 
 def _set_password(dbms: Any, database: Path) -> None:

@@ -51,6 +51,11 @@ DIAGNOSES = (
         "a jar is missing or damaged: delete the folder neo4j-* in the cache, it is fetched again",
     ),
     (
+        ("Error reading transaction logs",),
+        "the last transaction is torn, as a full disk leaves it: `cortigraph db start --mend` cuts it "
+        "off, and keeps a copy of the transaction log as it was",
+    ),
+    (
         (
             "corrupt",
             "Corrupt",
@@ -93,7 +98,7 @@ def is_full(database: Path) -> bool:
     return shutil.disk_usage(database).free < LAST_BYTES
 
 
-def launch(database: Path, jars: Path, version: str, *, any_port: bool = False) -> int:
+def launch(database: Path, jars: Path, version: str, *, any_port: bool = False, mend: bool = False) -> int:
     """Start the server's process and wait until it answers.
 
     Args:
@@ -101,6 +106,7 @@ def launch(database: Path, jars: Path, version: str, *, any_port: bool = False) 
         jars: The folder of its jars.
         version: What the state file shall say.
         any_port: Whatever port is free, even if `CORTIGRAPH_PORT` names one.
+        mend: Cut off a transaction that is torn at the log's end.
 
     Returns:
         The port on which Bolt listens.
@@ -117,7 +123,7 @@ def launch(database: Path, jars: Path, version: str, *, any_port: bool = False) 
     with os.fdopen(reading) as pipe:
         with log.open("ab") as output:
             began = output.tell()
-            _spawn(database, jars, version, port, writing, output)
+            _spawn(database, jars, version, port, writing, output, mend=mend)
         answer = _answer(pipe, database)
     if "port" in answer:
         return int(answer["port"])
@@ -140,9 +146,9 @@ def _fixed_port() -> int:
     return port
 
 
-def _spawn(database: Path, jars: Path, version: str, port: int, pipe: int, output: Any) -> None:
+def _spawn(database: Path, jars: Path, version: str, port: int, pipe: int, output: Any, *, mend: bool) -> None:
     command = [sys.executable, "-m", "cortigraph.graph._jvm", "--database", str(database), "--jars", str(jars)]
-    command += ["--version", version, "--port", str(port), "--pipe", str(pipe)]
+    command += ["--version", version, "--port", str(port), "--pipe", str(pipe), *(["--mend"] if mend else [])]
     try:
         # The folder above our package is the working folder: the child imports the same code as this process, and
         # a `train.py` of the user's shadows nothing.

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,13 +79,14 @@ def ensure(home: Home, progress: jars.Progress | None = None) -> Address:
     return _running_address(home) or start(home, progress)
 
 
-def start(home: Home, progress: jars.Progress | None = None, *, any_port: bool = False) -> Address:
+def start(home: Home, progress: jars.Progress | None = None, *, any_port: bool = False, mend: bool = False) -> Address:
     """Start the home's server, or find the one that another process has just started.
 
     Args:
         home: Whose store.
         progress: Called while jars are fetched.
         any_port: Leave `CORTIGRAPH_PORT` to another server: this one is for a moment.
+        mend: Cut off a transaction that is torn at the log's end; the log as it was stays in `torn-…` beside it.
 
     Returns:
         Where it is and how to log in.
@@ -94,7 +96,12 @@ def start(home: Home, progress: jars.Progress | None = None, *, any_port: bool =
         StoreError: The server does not start.
     """
     with _turn(home):
-        return _running_address(home) or _start(home, progress, any_port=any_port)
+        found = _running_address(home)
+        if found is not None:
+            return found
+        if mend:
+            _keep_log(home)
+        return _start(home, progress, any_port=any_port, mend=mend)
 
 
 def restart(home: Home, given_up: Address) -> Address:
@@ -116,7 +123,8 @@ def restart(home: Home, given_up: Address) -> Address:
             return found
         _launch.check_space(home.database)
         stop(home, PANIC_SECONDS)
-        return _start(home)
+        # It gave up in the middle of writing a transaction, which nobody was told is committed.
+        return _start(home, mend=True)
 
 
 @contextlib.contextmanager
@@ -164,12 +172,12 @@ def _turn(home: Home) -> Iterator[None]:
         lock.release()
 
 
-def _start(home: Home, progress: jars.Progress | None = None, *, any_port: bool = False) -> Address:
+def _start(home: Home, progress: jars.Progress | None = None, *, any_port: bool = False, mend: bool = False) -> Address:
     try:
         _launch.check_space(home.database)
         class_path = jars.fetch(progress=progress)
         password = _password(home.database)
-        port = _launch.launch(home.database, class_path[0].parent, jars.NEO4J_VERSION, any_port=any_port)
+        port = _launch.launch(home.database, class_path[0].parent, jars.NEO4J_VERSION, any_port=any_port, mend=mend)
         return Address(f"bolt://127.0.0.1:{port}", USER, password)
     except PermissionError as error:
         raise _no_permission(home, error) from error
@@ -177,6 +185,13 @@ def _start(home: Home, progress: jars.Progress | None = None, *, any_port: bool 
         if not disk_is_full(home):
             raise
         raise StoreError(f"the disk is full: {error}; free some space, or move CORTIGRAPH_HOME") from error
+
+
+def _keep_log(home: Home) -> None:
+    """A copy of the transaction log before it is cut: whoever knows how may find in it what recovery could not read."""
+    log = home.database / "neo4j" / "data" / "transactions"
+    if log.exists():
+        shutil.copytree(log, home.database / f"torn-{time.strftime('%Y%m%d-%H%M%S')}", dirs_exist_ok=True)
 
 
 def _no_permission(home: Home, error: PermissionError) -> StoreError:
