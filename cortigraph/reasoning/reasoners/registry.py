@@ -15,9 +15,9 @@ def kinds() -> Mapping[str, type[Reasoner]]:
     from cortigraph.reasoning.reasoners.embedding.complex import ComplEx
     from cortigraph.reasoning.reasoners.embedding.distance import RotatE, TransE
     from cortigraph.reasoning.reasoners.ensemble import Ensemble
-    from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
+    from cortigraph.reasoning.reasoners.path.reasoner import FoundationReasoner, PathReasoner
 
-    return {found.name: found for found in (PathReasoner, ComplEx, RotatE, TransE, Ensemble)}
+    return {found.name: found for found in (PathReasoner, FoundationReasoner, ComplEx, RotatE, TransE, Ensemble)}
 
 
 def kind(name: str) -> type[Reasoner]:

@@ -41,6 +41,7 @@ class Structure:
         target: Row of the node that it reaches.
         nodes: How many there are.
         relations: How many there are.
+        part_of: The structure of which these edges were kept.
     """
 
     source: Rows
@@ -48,6 +49,7 @@ class Structure:
     target: Rows
     nodes: int
     relations: int
+    part_of: Structure | None = None
 
     @classmethod
     def of(cls, triples: Rows, *, nodes: int, relations: int) -> Structure:
@@ -77,12 +79,18 @@ class Structure:
         """
         if keep.all():
             return self
-        found = Structure(self.source[keep], self.relation[keep], self.target[keep], self.nodes, self.relations)
+        columns = (self.source[keep], self.relation[keep], self.target[keep])
+        found = Structure(*columns, self.nodes, self.relations, self.whole)
         # What is sorted already stays so: nothing need be sorted anew for each batch.
         for name in ("by_target", "by_source", "by_relation"):
             order = self._orders[name]
             found.__dict__.setdefault("_orders", {})[name] = _renumbered(order, keep)
         return found
+
+    @property
+    def whole(self) -> Structure:
+        """All edges of the graph, also if these are some of them."""
+        return self.part_of or self
 
     @cached_property
     def _orders(self) -> dict[str, Rows]:

@@ -36,12 +36,18 @@ def trainable() -> Mapping[str, type[BaseModel]]:
 
     Example:
         >>> sorted(trainable())
-        ['complex', 'path', 'rotate', 'transe']
+        ['complex', 'foundation', 'path', 'rotate', 'transe']
     """
     from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings, DistanceSettings
-    from cortigraph.reasoning.reasoners.path.settings import PathSettings
+    from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
 
-    return {"path": PathSettings, "complex": ComplExSettings, "rotate": DistanceSettings, "transe": DistanceSettings}
+    return {
+        "path": PathSettings,
+        "foundation": FoundationSettings,
+        "complex": ComplExSettings,
+        "rotate": DistanceSettings,
+        "transe": DistanceSettings,
+    }
 
 
 def train(
@@ -54,7 +60,7 @@ def train(
     """Trains a reasoner.
 
     Args:
-        name: `path`, `complex`, `rotate` or `transe`.
+        name: `path`, `foundation`, `complex`, `rotate` or `transe`.
         facts: What it learns from.
         valid: Held-out facts that say which state was the best: (any, 3).
         choices: Settings that differ from the defaults; text is read as the setting's type.
@@ -75,6 +81,10 @@ def train(
         from cortigraph.reasoning.reasoners.path.training import train_path
 
         return train_path(facts, valid, settings, progress)
+    if name == "foundation":
+        from cortigraph.reasoning.reasoners.path.training import train_foundation
+
+        return train_foundation([(facts, valid)], settings, progress)
     if name == "complex":
         from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
 

@@ -1,4 +1,8 @@
-"""The path reasoner answers about entities and graphs that it never saw, as long as it knows the relations."""
+"""Path reasoners: they answer about entities and graphs that they never saw.
+
+path        knows relations by name
+foundation  knows them by how they meet, and so answers about any
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,12 @@ from torch import Tensor
 from cortigraph.graph.errors import UnknownKeyError
 from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.facts import Facts, renumbered
+from cortigraph.reasoning.reasoners.path.lexicon import LearnedLexicon, Lexicon, StructuralLexicon
 from cortigraph.reasoning.reasoners.path.network import PathNetwork
-from cortigraph.reasoning.reasoners.path.settings import PathSettings
+from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 
-__all__ = ["PathReasoner"]
+__all__ = ["FoundationReasoner", "PathReasoner"]
 
 
 class PathReasoner(Reasoner):
@@ -37,7 +42,10 @@ class PathReasoner(Reasoner):
         self._edges: WeakKeyDictionary[Facts, Structure] = WeakKeyDictionary()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.network = PathNetwork(2 * len(relations), settings.width, settings.layers, settings.dropout)
+            self.network = PathNetwork(self._lexicon(), settings.width, settings.layers, settings.dropout)
+
+    def _lexicon(self) -> Lexicon:
+        return LearnedLexicon(2 * len(self.relations), self.settings.width, self.settings.layers)
 
     def score(self, facts: Facts, queries: Rows) -> Scores:
         queries = check_queries(facts, queries)
@@ -91,5 +99,32 @@ class PathReasoner(Reasoner):
     @classmethod
     def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> PathReasoner:
         made = cls(tuple(config["relations"]), PathSettings.model_validate(config["settings"]))
+        made.network.load_state_dict(dict(state))
+        return made
+
+
+class FoundationReasoner(PathReasoner):
+    """Scores entities by the paths that lead to them, on any graph and with any relations.
+
+    Args:
+        settings: How it is built.
+    """
+
+    name: ClassVar[str] = "foundation"
+    settings: FoundationSettings
+
+    def __init__(self, settings: FoundationSettings) -> None:
+        super().__init__((), settings)
+
+    def _lexicon(self) -> Lexicon:
+        chosen = self.settings
+        return StructuralLexicon(chosen.width, chosen.layers, chosen.relation_steps, chosen.dropout)
+
+    def aligned(self, facts: Facts, asked: Rows) -> tuple[Structure, Rows]:
+        return facts.edges, np.ascontiguousarray(asked)
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> FoundationReasoner:
+        made = cls(FoundationSettings.model_validate(config["settings"]))
         made.network.load_state_dict(dict(state))
         return made

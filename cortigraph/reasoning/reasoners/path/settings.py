@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["PathSettings"]
+__all__ = ["FoundationSettings", "PathSettings"]
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
@@ -56,3 +56,13 @@ class PathSettings(BaseModel):
     patience: _Count = 4
     watched: Annotated[int, Field(ge=0)] = 2000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class FoundationSettings(PathSettings):
+    """The choices of a training on several graphs.
+
+    Args:
+        relation_steps: Over the graph of relations.
+    """
+
+    relation_steps: _Count = 4

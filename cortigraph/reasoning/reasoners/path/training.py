@@ -1,29 +1,23 @@
-"""Training of the path reasoner: each fact asked for in both directions, its own edge hidden.
-
-The loss is the cross-entropy over all entities; other true answers of the query are left out of it. On the way
-everywhere all queries of a batch share the graph, so the edges of all of them are hidden; on the way outwards each
-query misses its own alone, as it will when it is asked.
-"""
+"""Training of path reasoners, on one graph or on several at once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
+from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.allocator import keep_memory
-from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
-from cortigraph.reasoning.reasoners.facts import Facts, inverse
-from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
-from cortigraph.reasoning.reasoners.path.settings import PathSettings
-from cortigraph.reasoning.reasoners.structure import Rows, Structure
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.path.questions import Questions
+from cortigraph.reasoning.reasoners.path.reasoner import FoundationReasoner, PathReasoner
+from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
+from cortigraph.reasoning.reasoners.structure import Rows
 
-__all__ = ["Progress", "train_path"]
+__all__ = ["Progress", "train_foundation", "train_path"]
 
 _FIRST = 0.1  # share of the steps in which the learning rate rises
 _CLIP = 1.0
@@ -37,7 +31,7 @@ class Progress:
         step: From 1.
         steps: At most.
         loss: Mean since it was told last.
-        mrr: On validation facts, where it was measured now.
+        mrr: On validation facts, where it was measured now; the mean over graphs.
         seconds: Since the beginning.
     """
 
@@ -72,37 +66,62 @@ def train_path(
         >>> reasoner.relations
         ('to',)
     """
-    return _Training(facts, valid, settings or PathSettings(), progress).run()
+    settings = settings or PathSettings()
+    reasoner = PathReasoner(facts.relations, settings)
+    _Training(reasoner, [Questions(facts, valid, settings)], settings, progress or (lambda told: None)).run()
+    return reasoner
+
+
+def train_foundation(
+    graphs: Sequence[tuple[Facts, Rows | None]],
+    settings: FoundationSettings | None = None,
+    progress: OnCheck | None = None,
+) -> FoundationReasoner:
+    """Trains a reasoner on several graphs at once, that will serve for others with relations of their own.
+
+    Args:
+        graphs: Facts, and held-out facts, of each. Larger ones are asked more often, by the square root of their size.
+        settings: How.
+        progress: Told at each validation.
+
+    Returns:
+        The reasoner in its best state.
+
+    Raises:
+        InputError: There is no graph.
+    """
+    if not graphs:
+        raise InputError("a foundation reasoner needs graphs to train on, got none")
+    settings = settings or FoundationSettings()
+    reasoner = FoundationReasoner(settings)
+    questions = [Questions(facts, valid, settings, number) for number, (facts, valid) in enumerate(graphs)]
+    _Training(reasoner, questions, settings, progress or (lambda told: None)).run()
+    return reasoner
 
 
 class _Training:
-    def __init__(self, facts: Facts, valid: Rows | None, settings: PathSettings, progress: OnCheck | None) -> None:
-        self._facts, self._settings, self._progress = facts, settings, progress or (lambda told: None)
-        self._reasoner = PathReasoner(facts.relations, settings)
-        self._random = np.random.default_rng([settings.seed, 1])
-        relations = len(facts.relations)
-        self._triples = np.concatenate([facts.triples, inverse(facts.triples, relations)])
-        self._true = Known(facts.triples, relations)
-        self._valid = self._watched(valid)
-        self._known = Known(np.concatenate([facts.triples, *([] if valid is None else [valid])]), relations)
-        self._steps = settings.epochs * max(1, -(-len(self._triples) // settings.batch))
+    def __init__(
+        self, reasoner: PathReasoner, graphs: Sequence[Questions], settings: PathSettings, progress: OnCheck
+    ) -> None:
+        self._reasoner, self._graphs, self._settings, self._progress = reasoner, graphs, settings, progress
+        self._steps = settings.epochs * max(1, sum(-(-len(graph) // settings.batch) for graph in graphs))
         self._share = 0.0  # of the training that is over
-        network = self._reasoner.network
+        network = reasoner.network
         self._optimizer = torch.optim.AdamW(
             network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
 
-    def run(self) -> PathReasoner:
-        """All epochs, or until it gets no better or time is over."""
+    def run(self) -> None:
+        """All epochs, or until it gets no better or time is over; leaves the reasoner in its best state."""
         keep_memory()
         began, step, losses = time.monotonic(), 0, list[float]()
         best, best_state, waited = -1.0, dict(self._reasoner.state()), 0
         settings, every = self._settings, max(1, self._steps // (self._settings.epochs * self._settings.checks))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed + 1)
-            for chosen in self._batches():
-                losses.append(self._step(chosen))
+            for graph, chosen in self._batches():
+                losses.append(self._step(graph, chosen))
                 step += 1
                 seconds = time.monotonic() - began
                 self._share = max(step / self._steps, seconds / settings.seconds if settings.seconds else 0.0)
@@ -119,24 +138,21 @@ class _Training:
                 if waited >= settings.patience or self._share >= 1:
                     break
         self._reasoner.network.load_state_dict(best_state)
-        return self._reasoner
 
-    def _batches(self) -> Iterator[Rows]:
-        """Which facts are asked for in each step, of all epochs; each epoch in an order of its own."""
-        for _ in range(self._settings.epochs):
-            order = self._random.permutation(len(self._triples))
-            for start in range(0, len(order), self._settings.batch):
-                yield order[start : start + self._settings.batch]
+    def _batches(self) -> Iterator[tuple[Questions, Rows]]:
+        """Which graph is asked what, step by step."""
+        draw = np.random.default_rng([self._settings.seed, 3])
+        weights = np.sqrt([len(graph) for graph in self._graphs])
+        if not weights.sum():
+            return
+        rounds = [graph.batches() for graph in self._graphs]
+        for _ in range(self._steps):
+            chosen = int(draw.choice(len(self._graphs), p=weights / weights.sum()))
+            yield self._graphs[chosen], next(rounds[chosen])
 
-    def _step(self, chosen: Rows) -> float:
+    def _step(self, graph: Questions, chosen: Rows) -> float:
         network = self._reasoner.network.train()
-        asked = self._triples[chosen]
-        heads, relations, tails = (np.ascontiguousarray(column) for column in asked.T)
-        scores = self._reasoner.forward(self._edges(chosen), heads, relations, asked)
-        loss = functional.cross_entropy(
-            self._without_other_answers(scores, asked), torch.from_numpy(tails),
-            label_smoothing=self._settings.smoothing,
-        )  # fmt: skip
+        loss = graph.loss(self._reasoner, chosen)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
@@ -144,32 +160,9 @@ class _Training:
         self._schedule.step()
         return float(loss.detach())
 
-    def _edges(self, chosen: Rows) -> Structure:
-        edges, count = self._facts.edges, len(self._facts)
-        keep = np.ones(2 * count, dtype=bool)
-        if self._settings.edge_drop:
-            keep &= np.tile(self._random.random(count) >= self._settings.edge_drop, 2)
-        if self._reasoner.goes_everywhere(edges):
-            keep[chosen] = keep[(chosen + count) % (2 * count)] = False
-        return edges.kept(keep)
-
-    def _without_other_answers(self, scores: Tensor, asked: Rows) -> Tensor:
-        first, answers = self._true.of(asked[:, :2])
-        rows = np.repeat(np.arange(len(asked)), np.diff(first))
-        other = answers != asked[rows, 2]
-        places = (torch.from_numpy(rows[other]), torch.from_numpy(answers[other]))
-        return scores.index_put(places, scores.new_tensor(-1e9))
-
     def _validate(self) -> float | None:
-        if not len(self._valid):
-            return None
-        return evaluate(self._reasoner, self._facts, self._valid, self._known).mrr
-
-    def _watched(self, valid: Rows | None) -> Rows:
-        if valid is None or not len(valid):
-            return self._triples[:0]
-        chosen = np.random.default_rng([self._settings.seed, 2]).permutation(len(valid))[: self._settings.watched]
-        return np.asarray(valid[np.sort(chosen)])
+        found = [mrr for graph in self._graphs if (mrr := graph.quality(self._reasoner)) is not None]
+        return float(np.mean(found)) if found else None
 
     def _rate(self, _: int) -> float:
         """Up in a straight line, then down along a cosine; by time where time is what ends it."""
