@@ -24,3 +24,14 @@ def ring(count: int = 24) -> tuple[Facts, Rows]:
     row = {name: number for number, name in enumerate(facts.entities)}
     held = [(row[h], facts.relation(r), row[t]) for number, (h, r, t) in enumerate(jumps) if not number % 5]
     return facts, np.array(held, dtype=np.int64)
+
+
+def citizens(count: int = 24) -> tuple[Facts, Rows]:
+    """People who live in cities that lie in countries, and are citizens of theirs; every fifth of that is held out."""
+    lives = [(f"person{i:02}", "lives in", f"city{i % 6}") for i in range(count)]
+    lies = [(f"city{i}", "lies in", f"country{i % 3}") for i in range(6)]
+    of = [(f"person{i:02}", "citizen of", f"country{i % 3}") for i in range(count)]
+    facts = Facts.of(table(*lives, *lies, *(fact for number, fact in enumerate(of) if number % 5)))
+    row = {name: number for number, name in enumerate(facts.entities)}
+    held = [(row[h], facts.relation(r), row[t]) for number, (h, r, t) in enumerate(of) if not number % 5]
+    return facts, np.array(held, dtype=np.int64)

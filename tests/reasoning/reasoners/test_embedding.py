@@ -21,8 +21,7 @@ from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings, D
 from cortigraph.reasoning.reasoners.embedding.softmax import Queries, SoftmaxSteps, train_complex
 from cortigraph.reasoning.reasoners.embedding.watch import Progress
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
-from cortigraph.reasoning.reasoners.facts import Facts, entity_keys
-from cortigraph.reasoning.reasoners.registry import kind
+from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.triples import read_splits
 from tests.train.real_data import DATA, needs_data
 
@@ -63,37 +62,6 @@ def test_what_it_was_told_comes_first(train: Train) -> None:
 
 
 @EACH
-def test_the_same_seed_gives_the_same(train: Train) -> None:
-    facts, held = ring()
-    one, same, other = (train(facts, held, seed=seed, epochs=4) for seed in (3, 3, 4))
-    assert (one.entity == same.entity).all()
-    assert (one.relation == same.relation).all()
-    assert (one.entity != other.entity).any()
-
-
-@EACH
-def test_batches_do_not_matter(train: Train) -> None:
-    facts, held = ring()
-    scorer, queries = train(facts, held, epochs=3), _every_query(facts)
-    whole = scorer.score(facts, queries)
-    assert whole.dtype == np.float32
-    assert whole.shape == (len(queries), len(facts.entities))
-    for size in (1, 5, 50):
-        parts = [scorer.score(facts, queries[start : start + size]) for start in range(0, len(queries), size)]
-        np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-6, atol=1e-6)
-    assert scorer.score(facts, queries[:0]).shape == (0, len(facts.entities))
-
-
-@EACH
-def test_saved_and_made_again_it_scores_the_same(train: Train) -> None:
-    facts, held = ring()
-    scorer = train(facts, held, epochs=3)
-    again = kind(scorer.name).restore(scorer.config(), scorer.state())
-    queries = _every_query(facts)
-    assert (again.score(facts, queries) == scorer.score(facts, queries)).all()
-
-
-@EACH
 def test_names_count_and_not_rows(train: Train) -> None:
     facts, held = ring()
     scorer = train(facts, held, epochs=3)
@@ -116,17 +84,6 @@ def test_unknown_names_are_told_with_those_near(train: Train) -> None:
         scorer.score(Facts.of(table(("p01", "nexxt", "p02"))), np.array([[0, 1]]))
     with pytest.raises(InputError, match="relation must be a row from 0 to 3"):
         scorer.score(facts, np.array([[0, 4]]))
-
-
-@EACH
-def test_graphs_of_all_forms(train: Train) -> None:
-    nothing = Facts(entity_keys([table(("a", "r", "b"))]), ("r",), np.zeros((0, 3), np.int64))
-    with pytest.raises(InputError, match="no facts to train on"):
-        train(nothing, nothing.triples)
-    loops = Facts.of(table(("a", "r", "a"), ("b", "r", "b"), ("a", "r", "b")))
-    assert np.isfinite(train(loops, loops.triples[:0], epochs=5).score(loops, _every_query(loops))).all()
-    parallel = Facts.of(table(("a", "r", "b"), ("a", "s", "b")))
-    assert np.isfinite(train(parallel, parallel.triples, epochs=5).score(parallel, _every_query(parallel))).all()
 
 
 @EACH

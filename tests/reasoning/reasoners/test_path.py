@@ -42,28 +42,6 @@ def test_it_learns_a_rule_and_carries_it_to_another_graph(way):
     assert evaluate(reasoner, other, others, known).mrr > 0.9
 
 
-@WAYS
-def test_a_seed_gives_the_same_and_batches_change_nothing(way):
-    facts, held = ring(12)
-    one, two = (train_path(facts, held, small(way, epochs=2, dropout=0.2, seed=5)) for _ in range(2))
-    queries = np.array([(head, relation) for head in range(12) for relation in range(4)])
-    scores = one.score(facts, queries)
-    np.testing.assert_array_equal(scores, two.score(facts, queries))
-    alone = np.concatenate([one.score(facts, query[None]) for query in queries])
-    np.testing.assert_allclose(scores, alone, rtol=1e-4, atol=1e-4)
-
-
-@WAYS
-def test_what_was_saved_scores_the_same(way, tmp_path):
-    facts, held = ring(12)
-    reasoner = train_path(facts, held, small(way, epochs=1, most=3 if way == "outwards" else None))
-    loaded = artefact.load(artefact.save(reasoner, tmp_path / "deep" / "it.safetensors", {"of": "ring"}))
-    queries = np.array([[0, 0], [3, 2]])
-    np.testing.assert_array_equal(reasoner.score(facts, queries), loaded.reasoner.score(facts, queries))
-    assert loaded.about["of"] == "ring"
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["it.safetensors"]
-
-
 def test_a_fact_is_hidden_from_itself():
     facts, held = ring(12)
     reasoner = train_path(facts, held, small("outwards", epochs=1))
@@ -89,27 +67,6 @@ def test_what_no_path_reaches_ranks_last():
     reasoner = train_path(facts, None, small("outwards", epochs=5))
     scores = reasoner.score(facts, np.array([[0, 0]]))[0]
     assert scores[2] == scores[3]
-
-
-def test_relations_go_by_name():
-    facts, held = ring(12)
-    reasoner = train_path(facts, held, small("everywhere", epochs=1))
-    turned = Facts(facts.entities, facts.relations[::-1], facts.triples * [1, 1, 1])
-    turned.triples[:, 1] = 1 - turned.triples[:, 1]
-    one = reasoner.score(facts, np.array([[0, 0], [0, 3]]))
-    np.testing.assert_allclose(one, reasoner.score(turned, np.array([[0, 1], [0, 2]])), rtol=1e-5, atol=1e-5)
-    strange = Facts.of(table(("a", "nexd", "b")))
-    with pytest.raises(UnknownKeyError, match="did you mean next"):
-        reasoner.score(strange, np.array([[0, 0]]))
-
-
-def test_graphs_of_almost_nothing():
-    loop = Facts.of(table(("a", "is", "a"), ("a", "is", "a")))
-    assert len(loop) == 1
-    reasoner = train_path(loop, None, small("everywhere", epochs=1))
-    assert reasoner.score(loop, np.zeros((0, 2), np.int64)).shape == (0, 1)
-    empty = Facts(loop.entities, loop.relations, loop.triples[:0])
-    assert np.isfinite(train_path(empty, None, small("outwards")).score(empty, np.array([[0, 0]]))).all()
 
 
 def test_settings_that_are_wrong_are_all_told():

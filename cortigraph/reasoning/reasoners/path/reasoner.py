@@ -49,6 +49,8 @@ class PathReasoner(Reasoner):
 
     def score(self, facts: Facts, queries: Rows) -> Scores:
         queries = check_queries(facts, queries)
+        if not len(queries):
+            return np.zeros((0, len(facts.entities)), dtype=np.float32)
         edges, relations = self.aligned(facts, queries[:, 1])
         self.network.eval()
         with torch.inference_mode():

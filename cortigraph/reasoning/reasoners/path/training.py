@@ -59,6 +59,9 @@ def train_path(
     Returns:
         The reasoner in its best state.
 
+    Raises:
+        InputError: There are no facts.
+
     Example:
         >>> import pyarrow as pa
         >>> rows = {"head": ["a", "b"], "relation": ["to", "to"], "tail": ["b", "c"]}
@@ -66,6 +69,8 @@ def train_path(
         >>> reasoner.relations
         ('to',)
     """
+    if not len(facts):
+        raise InputError("there are no facts to train on")
     settings = settings or PathSettings()
     reasoner = PathReasoner(facts.relations, settings)
     _Training(reasoner, [Questions(facts, valid, settings)], settings, progress or (lambda told: None)).run()
@@ -88,10 +93,10 @@ def train_foundation(
         The reasoner in its best state.
 
     Raises:
-        InputError: There is no graph.
+        InputError: A graph has no facts, or there is no graph.
     """
-    if not graphs:
-        raise InputError("a foundation reasoner needs graphs to train on, got none")
+    if not graphs or not all(len(facts) for facts, _ in graphs):
+        raise InputError("there are no facts to train on")
     settings = settings or FoundationSettings()
     reasoner = FoundationReasoner(settings)
     questions = [Questions(facts, valid, settings, number) for number, (facts, valid) in enumerate(graphs)]
@@ -143,8 +148,6 @@ class _Training:
         """Which graph is asked what, step by step."""
         draw = np.random.default_rng([self._settings.seed, 3])
         weights = np.sqrt([len(graph) for graph in self._graphs])
-        if not weights.sum():
-            return
         rounds = [graph.batches() for graph in self._graphs]
         for _ in range(self._steps):
             chosen = int(draw.choice(len(self._graphs), p=weights / weights.sum()))
