@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortigraph.graph.errors import UnknownKeyError
-from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
+from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.reasoning.reasoners.base import Limits, Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.facts import Facts, renumbered
 from cortigraph.reasoning.reasoners.path.network import PathNetwork
 from cortigraph.reasoning.reasoners.path.settings import PathSettings
@@ -82,6 +82,34 @@ class PathReasoner(Reasoner):
             self._edges[facts] = Structure.of(triples, nodes=edges.nodes, relations=2 * len(self.relations))
         return self._edges[facts], own[asked]
 
+    def limits(self) -> Limits:
+        return Limits(self.relations)
+
+    def take(self, other: PathReasoner) -> None:
+        """Takes what another reasoner of the same shape has learned of the relations that both know.
+
+        Args:
+            other: Trained before, perhaps on other relations.
+
+        Raises:
+            InputError: It has another width, or another number of layers.
+        """
+        shapes = [(one.settings.width, one.settings.layers) for one in (self, other)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"width and layers are {shapes[0]} here, {shapes[1]} there; they must be the same")
+        own = torch.from_numpy(renumbered(other.relations, self.relations))
+        known = own >= 0
+        rows, there, count = own[known], torch.nonzero(known).squeeze(1), 2 * len(other.relations)
+        mine, its = self.network.state_dict(), other.network.state_dict()
+        with torch.no_grad():
+            for name, value in its.items():
+                if not _by_relation(name):
+                    mine[name].copy_(value)
+                    continue
+                # Whatever has rows for each relation is cut into these, and taken one by one.
+                into = mine[name].view(2 * len(self.relations), -1)
+                into[rows] = value.view(count, -1)[there]
+
     def config(self) -> Mapping[str, Any]:
         return {"relations": list(self.relations), "settings": self.settings.model_dump()}
 
@@ -93,3 +121,8 @@ class PathReasoner(Reasoner):
         made = cls(tuple(config["relations"]), PathSettings.model_validate(config["settings"]))
         made.network.load_state_dict(dict(state))
         return made
+
+
+def _by_relation(name: str) -> bool:
+    """Whether a part of the network has rows for each relation."""
+    return name == "query.weight" or ".relation." in name

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cortigraph.reasoning.reasoners.allocator import keep_memory
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
@@ -52,7 +54,13 @@ OnCheck = Callable[[Progress], None]
 
 
 def train_path(
-    facts: Facts, valid: Rows | None = None, settings: PathSettings | None = None, progress: OnCheck | None = None
+    facts: Facts,
+    valid: Rows | None = None,
+    settings: PathSettings | None = None,
+    progress: OnCheck | None = None,
+    *,
+    start: PathReasoner | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> PathReasoner:
     """Trains a path reasoner.
 
@@ -61,6 +69,8 @@ def train_path(
         valid: Held-out facts, (any, 3), that say which state was the best; the last one where there are none.
         settings: How.
         progress: Told at each validation.
+        start: Goes on from what this one has learned of the relations that both know.
+        checkpoint: Where the state lies after each epoch; what is there already is gone on from.
 
     Returns:
         The reasoner in its best state.
@@ -72,13 +82,38 @@ def train_path(
         >>> reasoner.relations
         ('to',)
     """
-    return _Training(facts, valid, settings or PathSettings(), progress).run()
+    training = _Training(facts, valid, settings or PathSettings(), progress)
+    if start is not None:
+        training.reasoner.take(start)
+    return training.run(checkpoint)
+
+
+@dataclass
+class _State:
+    """How far a training has come, and the best weights so far."""
+
+    weights: dict[str, Tensor]
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    waited: int = 0
+
+    def judge(self, mrr: float | None, reasoner: PathReasoner) -> None:
+        if mrr is None or mrr > self.best:
+            self.best, self.waited = mrr or self.best, 0
+            self.weights = {name: value.clone() for name, value in reasoner.state().items()}
+        else:
+            self.waited += 1
+
+    def told(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "weights"}
 
 
 class _Training:
     def __init__(self, facts: Facts, valid: Rows | None, settings: PathSettings, progress: OnCheck | None) -> None:
         self._facts, self._settings, self._progress = facts, settings, progress or (lambda told: None)
-        self._reasoner = PathReasoner(facts.relations, settings)
+        self.reasoner = PathReasoner(facts.relations, settings)
         self._random = np.random.default_rng([settings.seed, 1])
         relations = len(facts.relations)
         self._triples = np.concatenate([facts.triples, inverse(facts.triples, relations)])
@@ -87,52 +122,84 @@ class _Training:
         self._known = Known(np.concatenate([facts.triples, *([] if valid is None else [valid])]), relations)
         self._steps = settings.epochs * max(1, -(-len(self._triples) // settings.batch))
         self._share = 0.0  # of the training that is over
-        network = self._reasoner.network
+        network = self.reasoner.network
         self._optimizer = torch.optim.AdamW(
             network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
 
-    def run(self) -> PathReasoner:
+    def run(self, checkpoint: Checkpoint | None = None) -> PathReasoner:
         """All epochs, or until it gets no better or time is over."""
         keep_memory()
-        began, step, losses = time.monotonic(), 0, list[float]()
-        best, best_state, waited = -1.0, dict(self._reasoner.state()), 0
-        settings, every = self._settings, max(1, self._steps // (self._settings.epochs * self._settings.checks))
+        settings, losses = self._settings, list[float]()
+        every = max(1, self._steps // (settings.epochs * settings.checks))
+        state = _State(dict(self.reasoner.state()))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed + 1)
-            for chosen in self._batches():
+            if checkpoint is not None:
+                state = self._restored(checkpoint, state)
+            began = time.monotonic() - state.seconds
+            for last, chosen in self._batches(state.epoch):
                 losses.append(self._step(chosen))
-                step += 1
-                seconds = time.monotonic() - began
-                self._share = max(step / self._steps, seconds / settings.seconds if settings.seconds else 0.0)
-                if step % every and self._share < 1:
-                    continue
-                mrr = self._validate()
-                self._progress(Progress(step, self._steps, float(np.mean(losses)), mrr, seconds))
-                losses.clear()
-                if mrr is None or mrr > best:
-                    best, waited = mrr or best, 0
-                    best_state = {name: value.clone() for name, value in self._reasoner.state().items()}
-                else:
-                    waited += 1
-                if waited >= settings.patience or self._share >= 1:
+                state.step += 1
+                state.seconds = time.monotonic() - began
+                late = state.seconds / settings.seconds if settings.seconds else 0.0
+                self._share = max(state.step / self._steps, late)
+                if state.step % every == 0 or self._share >= 1:
+                    mrr = self._validate()
+                    self._progress(Progress(state.step, self._steps, float(np.mean(losses)), mrr, state.seconds))
+                    losses.clear()
+                    state.judge(mrr, self.reasoner)
+                if state.waited >= settings.patience or self._share >= 1:
                     break
-        self._reasoner.network.load_state_dict(best_state)
-        return self._reasoner
+                if last:
+                    state.epoch += 1
+                    self._keep(checkpoint, state)
+        self.reasoner.network.load_state_dict(state.weights)
+        return self.reasoner
 
-    def _batches(self) -> Iterator[Rows]:
-        """Which facts are asked for in each step, of all epochs; each epoch in an order of its own."""
-        for _ in range(self._settings.epochs):
+    def _batches(self, done: int) -> Iterator[tuple[bool, Rows]]:
+        """Which facts are asked for in each step, and whether it is an epoch's last; each has an order of its own."""
+        for _ in range(done, self._settings.epochs):
             order = self._random.permutation(len(self._triples))
             for start in range(0, len(order), self._settings.batch):
-                yield order[start : start + self._settings.batch]
+                yield start + self._settings.batch >= len(order), order[start : start + self._settings.batch]
+
+    def _keep(self, checkpoint: Checkpoint | None, state: _State) -> None:
+        if checkpoint is None:
+            return
+        tensors = {f"now.{name}": value for name, value in self.reasoner.state().items()}
+        tensors |= {f"best.{name}": value for name, value in state.weights.items()}
+        for number, own in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in own.items()}
+        tensors["random"] = torch.get_rng_state()
+        told = {**state.told(), "share": self._share, "rate": self._optimizer.param_groups[0]["lr"]}
+        told["random"] = self._random.bit_generator.state
+        checkpoint.save(tensors, told)
+
+    def _restored(self, checkpoint: Checkpoint, state: _State) -> _State:
+        found = checkpoint.load()
+        if found is None:
+            return state
+        tensors, told = found
+        self.reasoner.network.load_state_dict(_part(tensors, "now."))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, "optimizer.").items():
+            number, what = name.split(".", 1)
+            slots.setdefault(int(number), {})[what] = value
+        self._share = told.pop("share")
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self._optimizer.param_groups[0]["lr"] = told.pop("rate")
+        self._random.bit_generator.state = told.pop("random")
+        torch.set_rng_state(tensors["random"])
+        return _State(_part(tensors, "best."), **told)
 
     def _step(self, chosen: Rows) -> float:
-        network = self._reasoner.network.train()
+        network = self.reasoner.network.train()
         asked = self._triples[chosen]
         heads, relations, tails = (np.ascontiguousarray(column) for column in asked.T)
-        scores = self._reasoner.forward(self._edges(chosen), heads, relations, asked)
+        scores = self.reasoner.forward(self._edges(chosen), heads, relations, asked)
         loss = functional.cross_entropy(
             self._without_other_answers(scores, asked), torch.from_numpy(tails),
             label_smoothing=self._settings.smoothing,
@@ -149,7 +216,7 @@ class _Training:
         keep = np.ones(2 * count, dtype=bool)
         if self._settings.edge_drop:
             keep &= np.tile(self._random.random(count) >= self._settings.edge_drop, 2)
-        if self._reasoner.goes_everywhere(edges):
+        if self.reasoner.goes_everywhere(edges):
             keep[chosen] = keep[(chosen + count) % (2 * count)] = False
         return edges.kept(keep)
 
@@ -163,7 +230,7 @@ class _Training:
     def _validate(self) -> float | None:
         if not len(self._valid):
             return None
-        return evaluate(self._reasoner, self._facts, self._valid, self._known).mrr
+        return evaluate(self.reasoner, self._facts, self._valid, self._known).mrr
 
     def _watched(self, valid: Rows | None) -> Rows:
         if valid is None or not len(valid):
@@ -176,3 +243,7 @@ class _Training:
         if self._share < _FIRST:
             return max(0.02, self._share / _FIRST)
         return float(0.5 * (1 + np.cos(np.pi * min(1.0, (self._share - _FIRST) / (1 - _FIRST)))))
+
+
+def _part(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
