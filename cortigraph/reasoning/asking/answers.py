@@ -36,8 +36,8 @@ class Path:
 
     Args:
         hops: In order.
-        weight: Mean of their weights: how much of the score hangs on a fact of this path; none for a path that was
-            merely found in the graph.
+        weight: Sum of their weights: about so much of the score would go with them; none for a path that was merely
+            found in the graph.
     """
 
     hops: tuple[Hop, ...]
@@ -97,6 +97,8 @@ class Answer:
         known: Whether the graph holds it, or the reasoner predicts it.
         paths: What carried it, weightiest first.
         steps: Of a query of several parts: the facts that it rests on.
+        asked: The head and the relation of the query; none where it has several parts.
+        reasoner: Name of the one that answered.
     """
 
     key: str
@@ -106,6 +108,8 @@ class Answer:
     known: bool
     paths: tuple[Path, ...] = ()
     steps: tuple[Step, ...] = ()
+    asked: tuple[str, str] | None = None
+    reasoner: str = ""
 
     @property
     def batches(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
 
-__all__ = ["Calibration", "calibrate", "calibration_error", "shares"]
+__all__ = ["Calibration", "Floats", "calibrate", "calibration_error", "shares"]
 
 Floats = NDArray[np.float64]
 _LOWEST = -50.0  # logits below this are as good as impossible

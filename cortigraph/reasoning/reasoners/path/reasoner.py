@@ -13,6 +13,7 @@ from torch import Tensor
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.reasoning.reasoners.base import Limits, Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.facts import Facts, renumbered
+from cortigraph.reasoning.reasoners.path.gradients import Trace
 from cortigraph.reasoning.reasoners.path.network import PathNetwork
 from cortigraph.reasoning.reasoners.path.settings import PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
@@ -46,7 +47,14 @@ class PathReasoner(Reasoner):
         with torch.inference_mode():
             return np.asarray(self.forward(edges, queries[:, 0].copy(), relations).numpy(), dtype=np.float32)
 
-    def forward(self, edges: Structure, heads: Rows, relations: Rows, hidden: Rows | None = None) -> Tensor:
+    def forward(
+        self,
+        edges: Structure,
+        heads: Rows,
+        relations: Rows,
+        hidden: Rows | None = None,
+        trace: Trace | None = None,
+    ) -> Tensor:
         """Scores of all entities, differentiable: (batch, entities).
 
         Args:
@@ -54,10 +62,11 @@ class PathReasoner(Reasoner):
             heads: (batch).
             relations: (batch).
             hidden: For each query a fact that it must not see: (batch, 3). Only on the way outwards.
+            trace: Notes all sums of messages.
         """
         if self.goes_everywhere(edges):
-            return self.network.everywhere(heads, relations, edges)
-        return self.network.outwards(heads, relations, edges, hidden, self.settings.most)
+            return self.network.everywhere(heads, relations, edges, trace)
+        return self.network.outwards(heads, relations, edges, hidden, self.settings.most, trace)
 
     def goes_everywhere(self, edges: Structure) -> bool:
         """Whether states of all entities of a graph are kept."""
