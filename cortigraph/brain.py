@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from torch_geometric.data import FeatureStore, GraphStore, HeteroData
+    from torch_geometric.explain import Explanation
 
     from cortigraph.graph.find import Hit
     from cortigraph.graph.snapshot import Snapshot
     from cortigraph.ingest.run import Report
     from cortigraph.ingest.sources.base import Progress
+    from cortigraph.reasoning.asking.answers import Answer, Answers, Step
+    from cortigraph.reasoning.asking.mind import Mind
     from cortigraph.reasoning.pathway.scene import Scene
     from cortigraph.reasoning.prediction import Prediction
     from cortigraph.reasoning.selection import RankedRegion
@@ -41,6 +44,7 @@ class Brain:
     def __init__(self, store: Store, home: Home) -> None:
         self.store = store
         self.home = home
+        self._mind: Mind | None = None
 
     @classmethod
     def open(
@@ -174,6 +178,49 @@ class Brain:
         from cortigraph.ingest.revert import revert
 
         return revert(self.store, self.home, batch, progress)
+
+    @property
+    def mind(self) -> Mind:
+        """Reasoners, and the graph as they see it, kept warm between questions."""
+        from cortigraph.reasoning.asking.mind import Mind
+
+        if self._mind is None:
+            self._mind = Mind(self.store, self.home)
+        return self._mind
+
+    def ask(self, head: str, relation: str | None = None, tail: str | None = None, **wanted: Any) -> Answers:
+        """What the graph knows, and what a reasoner makes of it: `ask(head, relation)`, `ask("?", relation, tail)`, or
+        a question of several parts, `ask("?x treats disease:1 AND ?x interacts_with ?y AND ?y causes disease:2")`.
+
+        Args:
+            head: A key, a name or words; or the question.
+            relation: A key, a name or words; `inverse of NAME` asks it the other way round.
+            tail: Where the head is sought.
+            wanted: `top`, `paths`, `known`, `reasoner`, `graph`, `beam`: see `reasoning.asking.ask.Question`.
+
+        Returns:
+            Answers, best first, known or predicted, with score, probability, and the paths that carried them.
+
+        Raises:
+            UnknownKeyError: An entity, a relation or a reasoner is not there; names those nearest.
+            InputError: Words that may mean several things, or another form of question.
+        """
+        from cortigraph.reasoning.asking.ask import Question, ask
+
+        return ask(self.mind, Question(head, relation, tail, **wanted))
+
+    def explain(self, answer: Answer | Step, plot: str | Path | None = None) -> Explanation:
+        """What carried an answer, as a PyG `Explanation`: the edges that were walked, and their gradients as a mask.
+
+        Args:
+            answer: Of `ask`; or, of a question of several parts, one of its steps.
+            plot: A file in which its paths are drawn.
+        """
+        from cortigraph.reasoning.asking.explain import draw, explain
+
+        if plot is not None:
+            draw(answer, Path(plot))
+        return explain(self.mind, answer)
 
     def rank_regions(
         self, scene: Scene | str | Path, *, remember: Sequence[str] | None = None

@@ -1,4 +1,4 @@
-"""`cortigraph reason`: reasoners trained on triples, judged on held-out ones, and asked for all their scores."""
+"""`cortigraph reason`: reasoners trained on the store or on triples, listed, refreshed, judged, asked for scores."""
 
 from __future__ import annotations
 
@@ -9,59 +9,120 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cortigraph.cli._bars import bars, opened
 from cortigraph.cli._pairs import split_pairs
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
+    from cortigraph.graph.home import Home
+    from cortigraph.reasoning.asking.shelf import Shelved
+    from cortigraph.reasoning.reasoners.artefact import Artefact
+    from cortigraph.reasoning.reasoners.facts import Facts
+    from cortigraph.reasoning.reasoners.structure import Rows
     from cortigraph.reasoning.reasoners.train import Told
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Reasoners over triples.")
+app = typer.Typer(no_args_is_help=True, help="Reasoners over the store's graph, or over triples.")
 
 _Triples = Annotated[Path, typer.Option("--triples", help="A folder with train, valid and test .txt, perhaps .gz.")]
 _Graph = Annotated[Path | None, typer.Option("--graph", help="Facts that may be known; else train.txt of the folder.")]
-_Saved = Annotated[Path, typer.Argument(help="The file that `train` made.")]
+_Saved = Annotated[str, typer.Argument(help="A file that `train` made, or a reasoner's name, key or hash.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+_Home = Annotated[str | None, typer.Option("--home", help="The home folder; else CORTIGRAPH_HOME.")]
+_Choices = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, such as seconds=60 or seed=1; may be repeated.")
+]
 
 
 @app.command()
 def train(
-    triples: _Triples,
-    out: Annotated[Path, typer.Option("--out", help="The file to write, such as umls.safetensors.")],
-    reasoner: Annotated[str, typer.Option("--reasoner", help="path, complex, rotate or transe.")] = "path",
-    choice: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting, such as seconds=60 or seed=1; may be repeated.")
+    triples: Annotated[
+        Path | None, typer.Option("--triples", help="Learn from a folder with train, valid and test .txt, perhaps .gz.")
     ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option("--graph", help="Learn from the store: `all`, or `labels=Entity types=treats,causes`."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write, such as umls.safetensors.")] = None,
+    reasoner: Annotated[str, typer.Option("--reasoner", help="path, complex, rotate or transe.")] = "path",
+    name: Annotated[str | None, typer.Option("--name", help="What the graph shall call it; else its kind.")] = None,
+    choice: _Choices = None,
     as_json: _Json = False,
+    home: _Home = None,
 ) -> None:
-    """Train a reasoner and save it in one file."""
-    from cortigraph.reasoning.reasoners import artefact
-    from cortigraph.reasoning.reasoners.train import train as train_by_name
-    from cortigraph.reasoning.reasoners.triples import read_splits
-
+    """Train a reasoner, on the store's graph or on a folder of triples; a training that was killed goes on."""
     choices = split_pairs("--set", choice or [])
-    splits = read_splits(triples)
-    facts = splits.facts
-    size = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
-    typer.echo(", ".join(f"{count:,} {what}" for what, count in size.items()), err=True)
-    began = time.monotonic()
-    trained = train_by_name(reasoner, facts, splits.valid, choices, _show)
-    about = {"triples": triples.name, **size, "seconds": round(time.monotonic() - began, 2)}
-    artefact.save(trained, out, about)
-    _say({"reasoner": reasoner, "file": str(out), **about}, as_json)
+    if (triples is None) == (graph is None):
+        raise InputError("give either --graph, to learn from the store, or --triples, to learn from files")
+    if triples is not None:
+        if out is None or name is not None:
+            raise InputError("with --triples, the reasoner is a file: give --out, and no --name")
+        _train_on_triples(triples, out, reasoner, choices, as_json)
+        return
+    from cortigraph.reasoning.asking.learn import learn
+    from cortigraph.reasoning.asking.selection import Selection
+
+    selection = Selection.parse(graph or "all")
+    with bars() as shown, opened(home, shown) as (store, place):
+        kept = learn(
+            store, place, reasoner, name=name, selection=selection, choices=choices,
+            begun=lambda facts, valid: _begin(reasoner, facts, valid, choices), progress=_show,
+        )  # fmt: skip
+        _kept(kept, place, out, as_json)
 
 
 @app.command()
-def evaluate(saved: _Saved, triples: _Triples, graph: _Graph = None, as_json: _Json = False) -> None:
+def refresh(
+    which: Annotated[str, typer.Argument(help="Name or key of a reasoner in the graph.")],
+    out: Annotated[Path | None, typer.Option("--out", help="A file to write it to, too.")] = None,
+    choice: _Choices = None,
+    as_json: _Json = False,
+    home: _Home = None,
+) -> None:
+    """Train a reasoner further, from where it was, on the graph as it is now."""
+    from cortigraph.reasoning.asking import learn
+
+    choices = split_pairs("--set", choice or [])
+    with bars() as shown, opened(home, shown) as (store, place):
+        kept = learn.refresh(store, place, which, choices=choices, begun=_size, progress=_show)
+        _kept(kept, place, out, as_json)
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False, home: _Home = None) -> None:
+    """The reasoners that the graph knows; `ask` takes the first of them."""
+    from cortigraph.reasoning.asking.shelf import shelved
+
+    with bars() as shown, opened(home, shown, read_only=True) as (store, _):
+        found = shelved(store)
+    if as_json:
+        typer.echo(json.dumps([each.to_json() for each in found], ensure_ascii=False))
+        return
+    if not found:
+        typer.echo("none yet; `cortigraph reason train --graph all` trains one")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "kind", "graph", "facts", "validation MRR", "trained at", "hash")
+    for each in found:
+        told = [str(each.told.get(name, "")) for name in ("facts", "valid_mrr", "trained_at")]
+        table.add_row(each.id, each.reasoner, each.graph, *told, each.weights[:15])
+    Console().print(table)
+
+
+@app.command()
+def evaluate(
+    saved: _Saved, triples: _Triples, graph: _Graph = None, as_json: _Json = False, home: _Home = None
+) -> None:
     """Rank the facts of test.txt: filtered, both directions, ties against the reasoner."""
     import numpy as np
 
-    from cortigraph.reasoning.reasoners import artefact
     from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
     from cortigraph.reasoning.reasoners.triples import read_splits
 
-    loaded = artefact.load(saved)
+    loaded = _load(saved, home)
     splits = read_splits(triples, graph=graph)
     if not len(splits.test):
         raise InputError(f"{triples} has no test.txt, or nothing in it: there is nothing to rank")
@@ -78,15 +139,15 @@ def score(
     queries: Annotated[Path, typer.Option("--queries", help="Lines head⇥relation; `inverse of R` asks for heads.")],
     out: Annotated[Path, typer.Option("--out", help="The .npz file to write.")],
     as_json: _Json = False,
+    home: _Home = None,
 ) -> None:
     """Write the scores of all entities for each query, for an evaluation elsewhere."""
     import numpy as np
 
-    from cortigraph.reasoning.reasoners import artefact
     from cortigraph.reasoning.reasoners.facts import Facts
     from cortigraph.reasoning.reasoners.triples import read_queries, read_triples
 
-    loaded = artefact.load(saved)
+    loaded = _load(saved, home)
     facts = Facts.of(read_triples(graph))
     asked, names = read_queries(queries, facts)
     batch = loaded.reasoner.batch
@@ -94,6 +155,68 @@ def score(
     scores = np.concatenate(parts) if parts else np.zeros((0, len(facts.entities)), np.float32)
     np.savez(out, entities=np.array(list(facts.entities), dtype=str), queries=np.array(names, dtype=str), scores=scores)
     _say({"file": str(out), "queries": len(asked), "entities": len(facts.entities)}, as_json)
+
+
+def _train_on_triples(triples: Path, out: Path, reasoner: str, choices: dict[str, str], as_json: bool) -> None:
+    from cortigraph.reasoning.reasoners import artefact
+    from cortigraph.reasoning.reasoners.calibration import calibrate
+    from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
+    from cortigraph.reasoning.reasoners.train import checked_settings
+    from cortigraph.reasoning.reasoners.train import train as train_by_name
+    from cortigraph.reasoning.reasoners.triples import read_splits
+
+    settings = checked_settings(reasoner, choices).model_dump()
+    splits = read_splits(triples)
+    _begin(reasoner, splits.facts, splits.valid, choices)
+    training = training_name(reasoner, settings, splits.facts, splits.valid)
+    checkpoint = Checkpoint(out.with_name(f"{out.name}.part"), training)
+    began = time.monotonic()
+    trained = train_by_name(reasoner, splits.facts, splits.valid, settings, _show, checkpoint=checkpoint)
+    facts = splits.facts
+    size = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
+    about = {"triples": triples.name, **size, "seconds": round(time.monotonic() - began, 2), "settings": settings}
+    calibration = calibrate(trained, facts, splits.valid)
+    artefact.save(trained, out, {**about, "calibration": calibration.to_json()})
+    checkpoint.done()
+    about.pop("settings")
+    _say({"reasoner": reasoner, "file": str(out), **about}, as_json)
+
+
+def _load(which: str, home: str | None) -> Artefact:
+    """A file or a hash needs no store; a name does."""
+    from cortigraph.graph.home import Home
+    from cortigraph.reasoning.asking import shelf
+
+    if Path(which).is_file() or which.startswith("sha256:"):
+        return shelf.load(shelf.file_of(Home.resolve(home), which))
+    with bars() as shown, opened(home, shown, read_only=True) as (store, place):
+        return shelf.load(shelf.file_of(place, which, shelf.shelved(store)))
+
+
+def _kept(kept: Shelved, home: Home, out: Path | None, as_json: bool) -> None:
+    """Says what was kept; writes it to a file, too, where one is wanted."""
+    from cortigraph.reasoning.asking import shelf
+    from cortigraph.regions.weights import write_whole
+
+    if out is not None:
+        write_whole(out, shelf.file_of(home, kept.weights).read_bytes())
+    told = kept.to_json()
+    told.pop("graph_version", None)
+    _say(told | ({"file": str(out)} if out is not None else {}), as_json)
+
+
+def _size(facts: Facts, valid: Rows) -> None:
+    size = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
+    told = ", ".join(f"{count:,} {what}" for what, count in size.items())
+    typer.echo(f"{told}, {len(valid):,} more held out", err=True)
+
+
+def _begin(reasoner: str, facts: Facts, valid: Rows, choices: dict[str, str]) -> None:
+    """Says what is learned from, and what it will take."""
+    from cortigraph.reasoning.reasoners.estimate import estimate
+
+    _size(facts, valid)
+    typer.echo(str(estimate(reasoner, facts, valid, choices)), err=True)
 
 
 def _show(told: Told) -> None:

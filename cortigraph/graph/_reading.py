@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cortigraph.graph import cypher
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.jars import Progress
-from cortigraph.graph.schema import Label
+from cortigraph.graph.schema import Label, RelType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +120,7 @@ def read_edges(
     Args:
         store: Where.
         nodes: What `read_nodes` gave.
-        types: Only these; all when left out.
+        types: Only these; when left out, all but what a reasoner has predicted.
         progress: Told how many relationships are read, of how many.
     """
     import numpy as np
@@ -132,7 +132,7 @@ def read_edges(
     groups: list[Any] = []
     done = 0
     for rows in _side_by_side(_edge_work(store, nodes, wanted, total)):
-        groups += rows[0]["groups"]
+        groups += [g for g in rows[0]["groups"] if wanted is not None or g[0] != RelType.PREDICTED]
         done += sum(len(group[2]) for group in rows[0]["groups"])
         if progress:
             progress(min(done, total), total, "relationships")

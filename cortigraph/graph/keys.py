@@ -104,6 +104,23 @@ class Keys:
             raise UnknownKeyError(self.label, key, self._near(key), where=where)
         return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
+    def shared(self, other: Keys) -> Keys:
+        """Those that others have, too.
+
+        Example:
+            >>> import pyarrow
+            >>> one, other = (Keys(pyarrow.array(list(keys)), "Area") for keys in ("abc", "bcd"))
+            >>> list(one.shared(other))
+            ['b', 'c']
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        own, its = (
+            k.array.combine_chunks() if isinstance(k.array, pa.ChunkedArray) else k.array for k in (self, other)
+        )
+        return Keys(own.filter(pc.is_in(own, value_set=its)), self.label)
+
     def _known(self) -> dict[Key, Row]:
         if self._rows is None:
             self._rows = {key: Row(row) for row, key in enumerate(self)}

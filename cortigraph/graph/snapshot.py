@@ -155,7 +155,8 @@ def snapshot(
         store: What to read.
         home_or_folder: In whose cache it is kept, or the folder itself. The few that were used last stay there.
         labels: Only nodes of these; when left out, all but `Migration` and `Lease`.
-        types: Only relationships of these types; all when left out. Both ends must be among the nodes.
+        types: Only relationships of these types; when left out, all but `PREDICTED`, which nobody should learn from
+            unawares. Both ends must be among the nodes.
         progress: Told how much is read, of how much, and of what.
 
     Returns:

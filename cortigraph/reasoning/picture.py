@@ -1,4 +1,4 @@
-"""Pictures: a pathway as a diagram, a search as a curve; PNG or SVG by the file's ending."""
+"""Pictures: a pathway as a diagram, a search as a curve, an answer with its paths; PNG or SVG by the file's ending."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cortigraph.reasoning.asking.answers import Path as Carried
 from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.regions.blueprint import Blueprint
 
-__all__ = ["draw_pathway", "draw_search"]
+__all__ = ["draw_paths", "draw_pathway", "draw_search"]
 
 _INK, _PALE, _ACCENT = "#22303c", "#e8eef3", "#d1495b"
 _COLOURS = {"image": "#dbe9d8", "audio": "#fbe3c8", "text": "#d9e2f3", "any": "#eadcf0"}
@@ -80,6 +81,42 @@ def draw_search(
     return _save(figure, path)
 
 
+def draw_paths(paths: Sequence[Carried], path: Path, title: str = "") -> Path:
+    """Draws the paths that carried an answer: each in a row of its own, from what was asked about to the answer.
+
+    Args:
+        paths: At least one; all from one node to another one.
+        path: Where to.
+        title: Above the picture.
+
+    Returns:
+        The path.
+    """
+    longest = max(len(each.hops) for each in paths)
+    figure, axes = _canvas(2.9 * (longest + 1), 1.3 * len(paths) + 1.2, title)
+    middle = (len(paths) - 1) / 2
+    first = _box(axes, (0.0, middle), _short(paths[0].nodes[0]), _COLOURS["image"])
+    last = _box(axes, (float(longest), middle), _short(paths[0].nodes[-1]), _COLOURS["audio"])
+    heaviest = max((abs(each.weight or 0.0) for each in paths), default=0.0)
+    for row, each in enumerate(paths):
+        step, height = longest / len(each.hops), len(paths) - 1.0 - row
+        inner = [
+            _box(axes, (step * (place + 1), height), _short(node), _PALE) for place, node in enumerate(each.nodes[1:-1])
+        ]
+        boxes = [first, *inner, last]
+        width = 1 + 2 * abs(each.weight or 0.0) / heaviest if heaviest else 1.0
+        for hop, start, end in zip(each.hops, boxes, boxes[1:], strict=False):
+            told = _short(hop.relation) if hop.weight is None else f"{_short(hop.relation)}\n{hop.weight:+.2f}"
+            _arrow(axes, *((start, end) if hop.forwards else (end, start)), told, width)
+    axes.set_xlim(-0.6, longest + 0.6)
+    axes.set_ylim(-0.7, len(paths) - 0.3)
+    return _save(figure, path)
+
+
+def _short(text: str, most: int = 28) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def _canvas(width: float, height: float, title: str, *, frame: bool = False) -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
@@ -123,9 +160,9 @@ def _box(axes: Any, place: tuple[float, float], text: str, colour: str) -> Any:
     return axes.text(*place, text, ha="center", va="center", fontsize=8.5, color=_INK, bbox=box, zorder=3)
 
 
-def _arrow(axes: Any, source: Any, target: Any, text: str) -> None:
+def _arrow(axes: Any, source: Any, target: Any, text: str, width: float = 1.0) -> None:
     start, end = source.get_position(), target.get_position()
-    style = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1, "shrinkA": 2, "shrinkB": 2}
+    style = {"arrowstyle": "-|>", "color": _INK, "linewidth": width, "shrinkA": 2, "shrinkB": 2}
     style |= {"patchA": source.get_bbox_patch(), "patchB": target.get_bbox_patch()}
     axes.annotate("", xy=end, xytext=start, arrowprops=style, zorder=4)
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.1)

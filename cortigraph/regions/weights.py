@@ -54,7 +54,14 @@ class WeightStore:
         Returns:
             `sha256:` and 64 hexadecimal digits; the same for equal tensors.
         """
-        content = serialised(state)
+        return self.keep(serialised(state))
+
+    def keep(self, content: bytes) -> str:
+        """Keeps the bytes of a safetensors file as they are, and says under which hash.
+
+        Args:
+            content: Of the file; what its header says counts.
+        """
         digest = hashlib.sha256(content).hexdigest()
         # Always written, even when it is there: saving again repairs a damaged file.
         write_whole(self._file(digest), content)

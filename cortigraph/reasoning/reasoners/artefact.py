@@ -16,7 +16,7 @@ from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.registry import kind
 from cortigraph.regions.weights import serialised, write_whole
 
-__all__ = ["Artefact", "load", "save"]
+__all__ = ["Artefact", "content", "load", "save"]
 
 _HEADER = "cortigraph"
 _FORMAT = 1
@@ -49,21 +49,30 @@ def save(reasoner: Reasoner, path: str | Path, about: Mapping[str, Any] | None =
     Raises:
         StoreError: It can't be written.
     """
+    path = Path(path)
+    try:
+        write_whole(path, content(reasoner, about))
+    except OSError as error:
+        raise StoreError(f"{path} can't be written: {error.strerror or error}") from error
+    return path
+
+
+def content(reasoner: Reasoner, about: Mapping[str, Any] | None = None) -> bytes:
+    """The bytes of the file.
+
+    Args:
+        reasoner: Any.
+        about: Plain values that are to be kept with it.
+    """
     import cortigraph
 
-    path = Path(path)
     told = {
         "format": _FORMAT,
         "reasoner": reasoner.name,
         "config": reasoner.config(),
         "about": {"version": cortigraph.__version__, **(about or {})},
     }
-    content = serialised(reasoner.state(), {_HEADER: json.dumps(told, ensure_ascii=False)})
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise StoreError(f"{path} can't be written: {error.strerror or error}") from error
-    return path
+    return serialised(reasoner.state(), {_HEADER: json.dumps(told, ensure_ascii=False)})
 
 
 def load(path: str | Path) -> Artefact:

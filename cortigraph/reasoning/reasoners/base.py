@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.graph.errors import InputError
+from cortigraph.graph.keys import Keys
 from cortigraph.reasoning.reasoners.structure import Rows
 
 if TYPE_CHECKING:
@@ -17,9 +19,22 @@ if TYPE_CHECKING:
 
     from cortigraph.reasoning.reasoners.facts import Facts
 
-__all__ = ["Reasoner", "Scores", "check_queries"]
+__all__ = ["Limits", "Reasoner", "Scores", "check_queries"]
 
 Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reasoner knows.
+
+    Args:
+        relations: Names of relations; none stands for any.
+        entities: Keys; none stands for any.
+    """
+
+    relations: tuple[str, ...] | None = None
+    entities: Keys | None = None
 
 
 class Reasoner(ABC):
@@ -49,6 +64,10 @@ class Reasoner(ABC):
         Raises:
             InputError: The reasoner does not know these relations, or, if it is not inductive, these entities.
         """
+
+    def limits(self) -> Limits:
+        """What it can be asked about; most know the relations alone that they were trained on."""
+        return Limits()
 
     @abstractmethod
     def config(self) -> Mapping[str, Any]:

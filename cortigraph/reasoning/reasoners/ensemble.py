@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.graph.errors import InputError
-from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
+from cortigraph.reasoning.reasoners.base import Limits, Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts, inverse, renumbered
 from cortigraph.reasoning.reasoners.structure import Rows
@@ -54,6 +54,17 @@ class Ensemble(Reasoner):
         for column, member in zip(weights.T, self.members, strict=True):
             total += column[:, None] * normalised(member.score(facts, queries))
         return total
+
+    def limits(self) -> Limits:
+        """What all members know."""
+        every = [member.limits() for member in self.members]
+        relations = [set(each.relations) for each in every if each.relations is not None]
+        common = tuple(sorted(set.intersection(*relations))) if relations else None
+        entities = None
+        for each in every:
+            if each.entities is not None:
+                entities = each.entities if entities is None else entities.shared(each.entities)
+        return Limits(common, entities)
 
     def config(self) -> Mapping[str, Any]:
         members = [{"name": member.name, "config": dict(member.config())} for member in self.members]

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.reasoning.reasoners.base import Reasoner
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
 
-__all__ = ["Told", "train", "trainable"]
+__all__ = ["Told", "checked_settings", "train", "trainable"]
 
 
 class Told(Protocol):
@@ -56,6 +57,9 @@ def train(
     valid: Rows,
     choices: Mapping[str, Any] | None = None,
     progress: Callable[[Told], None] | None = None,
+    *,
+    start: Reasoner | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Reasoner:
     """Trains a reasoner.
 
@@ -65,6 +69,43 @@ def train(
         valid: Held-out facts that say which state was the best: (any, 3).
         choices: Settings that differ from the defaults; text is read as the setting's type.
         progress: Told now and then.
+        start: One of the same kind, to go on from what it knows.
+        checkpoint: Where the state lies after each epoch; what is there already is gone on from.
+
+    Raises:
+        UnknownKeyError: There is none of that name.
+        InputError: A setting is unknown or out of its range; all of them are listed.
+    """
+    settings: Any = checked_settings(name, choices)
+    begun: Any = start
+    if name == "path":
+        from cortigraph.reasoning.reasoners.path.training import train_path
+
+        return train_path(facts, valid, settings, progress, start=begun, checkpoint=checkpoint)
+    if name == "foundation":
+        from cortigraph.reasoning.reasoners.path.training import train_foundation
+
+        return train_foundation([(facts, valid)], settings, progress, start=begun, checkpoint=checkpoint)
+    if name == "complex":
+        from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
+
+        return train_complex(facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint)
+    from cortigraph.reasoning.reasoners.embedding.adversarial import train_distance
+    from cortigraph.reasoning.reasoners.embedding.distance import Distance, RotatE, TransE
+
+    kind: type[Distance] = RotatE if name == "rotate" else TransE
+    found: Reasoner = train_distance(
+        kind, facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint
+    )
+    return found
+
+
+def checked_settings(name: str, choices: Mapping[str, Any] | None = None) -> BaseModel:
+    """The settings of a reasoner.
+
+    Args:
+        name: Its kind.
+        choices: Those that differ from the defaults; text is read as the setting's type.
 
     Raises:
         UnknownKeyError: There is none of that name.
@@ -74,27 +115,9 @@ def train(
     if name not in known:
         raise UnknownKeyError("reasoner", name, known)
     try:
-        settings: Any = known[name].model_validate(dict(choices or {}))
+        return known[name].model_validate(dict(choices or {}))
     except ValidationError as error:
         raise InputError([_said(problem, known[name]) for problem in error.errors()]) from None
-    if name == "path":
-        from cortigraph.reasoning.reasoners.path.training import train_path
-
-        return train_path(facts, valid, settings, progress)
-    if name == "foundation":
-        from cortigraph.reasoning.reasoners.path.training import train_foundation
-
-        return train_foundation([(facts, valid)], settings, progress)
-    if name == "complex":
-        from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
-
-        return train_complex(facts, valid, settings, progress=progress)
-    from cortigraph.reasoning.reasoners.embedding.adversarial import train_distance
-    from cortigraph.reasoning.reasoners.embedding.distance import RotatE, TransE
-
-    if name == "rotate":
-        return train_distance(RotatE, facts, valid, settings, progress=progress)
-    return train_distance(TransE, facts, valid, settings, progress=progress)
 
 
 def _said(problem: Any, settings: type[BaseModel]) -> str:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.embedding.closed import Vectors
 from cortigraph.reasoning.reasoners.embedding.distance import Distance
 from cortigraph.reasoning.reasoners.embedding.names import Names
@@ -32,6 +33,7 @@ def train_distance(
     *,
     start: _Kind | None = None,
     progress: OnEpoch | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> _Kind:
     """Trains RotatE or TransE.
 
@@ -42,6 +44,7 @@ def train_distance(
         settings: All choices.
         start: Goes on from the vectors that this one has of what the facts name.
         progress: Told after each epoch.
+        checkpoint: Where the state lies after each epoch; what is there already is gone on from.
 
     Raises:
         InputError: There are no facts.
@@ -61,10 +64,11 @@ def train_distance(
     scorer = _fresh(kind, facts, settings)
     if start is not None:
         scorer.take(start)
-    watch = Watch(scorer, facts, valid, settings, progress)
+    watch = Watch(scorer, facts, valid, settings, progress, checkpoint)
     both = np.concatenate([facts.triples, inverse(facts.triples, len(facts.relations))])
     steps = AdversarialSteps(scorer, settings)
     generator = np.random.default_rng([settings.seed, 2])
+    watch.holds(steps.memory, generator)
     for epoch in watch.epochs():
         watch.done(epoch, steps.run(both, generator))
     watch.finish()
@@ -94,6 +98,11 @@ class AdversarialSteps:
         self.squares = np.zeros_like(scorer.entity), np.zeros_like(scorer.relation)
         # Vectors are spread over `reach`; angles over π: one rate is meant for both, in proportion.
         self._reach = (settings.margin + 2) / settings.rank
+
+    @property
+    def memory(self) -> dict[str, Vectors]:
+        """What Adagrad remembers."""
+        return dict(zip(("entity.squares", "relation.squares"), self.squares, strict=True))
 
     def run(self, triples: Rows, generator: np.random.Generator) -> float:
         """One epoch.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.graph.errors import InputError
-from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
+from cortigraph.reasoning.reasoners.base import Limits, Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.embedding.names import Names
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
@@ -46,6 +46,9 @@ class Closed(Reasoner):
         rows = self.names.entity_rows(facts)
         relations = self.names.relation_rows(facts, queries[:, 1])
         return self._score(self._asked(rows[queries[:, 0]], relations), self._table(facts, rows))
+
+    def limits(self) -> Limits:
+        return Limits(self.names.relations, self.names.entities)
 
     def config(self) -> Mapping[str, Any]:
         return {"name": self.name, "relations": list(self.names.relations)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.embedding.closed import Vectors
 from cortigraph.reasoning.reasoners.embedding.complex import ComplEx, product
 from cortigraph.reasoning.reasoners.embedding.names import Names
@@ -37,6 +38,7 @@ def train_complex(
     *,
     start: ComplEx | None = None,
     progress: OnEpoch | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> ComplEx:
     """Trains ComplEx-N3.
 
@@ -46,6 +48,7 @@ def train_complex(
         settings: All choices.
         start: Goes on from the vectors that this one has of what the facts name.
         progress: Told after each epoch.
+        checkpoint: Where the state lies after each epoch; what is there already is gone on from.
 
     Raises:
         InputError: There are no facts.
@@ -64,10 +67,11 @@ def train_complex(
     scorer = _fresh(facts, settings)
     if start is not None:
         scorer.take(start)
-    watch = Watch(scorer, facts, valid, settings, progress)
+    watch = Watch(scorer, facts, valid, settings, progress, checkpoint)
     both = np.concatenate([facts.triples, inverse(facts.triples, len(facts.relations))])
     queries, steps = Queries(both, settings.together, settings.seed), SoftmaxSteps(scorer, settings)
     generator = np.random.default_rng([settings.seed, 2])
+    watch.holds(steps.memory, generator)
     for epoch in watch.epochs():
         order = generator.permutation(len(queries))
         watch.done(epoch, steps.run(queries, order))
@@ -149,6 +153,11 @@ class SoftmaxSteps:
         self._settings = settings
         self._type = torch.bfloat16 if _half(settings) else torch.float32
         self.entity, self.relation = (_Table(table, self._type) for table in (scorer.entity, scorer.relation))
+
+    @property
+    def memory(self) -> dict[str, Vectors]:
+        """What Adagrad remembers."""
+        return {"entity.squares": self.entity.squares, "relation.squares": self.relation.squares}
 
     def run(self, queries: Queries, order: Rows) -> float:
         """One epoch.

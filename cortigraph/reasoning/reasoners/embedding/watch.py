@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from cortigraph.reasoning.reasoners.embedding.closed import Closed
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
+from cortigraph.reasoning.reasoners.embedding.closed import Closed, Vectors
 from cortigraph.reasoning.reasoners.embedding.settings import ClosedSettings
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts
@@ -48,23 +49,55 @@ class Watch:
         valid: What it is measured on; where there is nothing, all epochs are trained and the last state stays.
         settings: When to measure and to stop.
         progress: Told after each epoch.
+        checkpoint: Where the state lies after each epoch; a scorer whose state is there gets it now.
     """
 
     def __init__(
-        self, scorer: Closed, facts: Facts, valid: Rows, settings: ClosedSettings, progress: OnEpoch | None = None
+        self,
+        scorer: Closed,
+        facts: Facts,
+        valid: Rows,
+        settings: ClosedSettings,
+        progress: OnEpoch | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self._scorer, self._facts, self._settings, self._progress = scorer, facts, settings, progress
         generator = np.random.default_rng([settings.seed, 1])
         chosen = generator.permutation(len(valid))[: settings.watched]
         self._valid = valid[np.sort(chosen)]
         self._known = Known(np.concatenate([facts.triples, valid]), len(facts.relations))
-        self._best: tuple[float, np.ndarray, np.ndarray] | None = None
-        self._worse = 0
+        self._best: tuple[float, Vectors, Vectors] | None = None
+        self._worse = self._done = 0
         self._began = time.monotonic()
+        self._checkpoint = checkpoint
+        self._memory: dict[str, Vectors] = {"entity": scorer.entity, "relation": scorer.relation}
+        self._generator: np.random.Generator | None = None
+        self._found = checkpoint.load() if checkpoint is not None else None
+        self._fill(self._memory)
+
+    def holds(self, memory: Mapping[str, Vectors], generator: np.random.Generator) -> None:
+        """Says what else belongs to the state; where there is a checkpoint, these get their values from it.
+
+        Args:
+            memory: Arrays that training changes in place.
+            generator: Of all draws.
+        """
+        self._memory |= memory
+        self._generator = generator
+        self._fill(memory)
+        if self._found is None:
+            return
+        tensors, told = self._found
+        generator.bit_generator.state = told["random"]
+        self._worse, self._done = told["worse"], told["epoch"]
+        self._began -= told["seconds"]
+        if told["best"] is not None:
+            self._best = (told["best"], tensors["best.entity"].numpy(), tensors["best.relation"].numpy())
+        self._found = None
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs to be trained, from 1."""
-        for epoch in range(1, self._settings.epochs + 1):
+        for epoch in range(self._done + 1, self._settings.epochs + 1):
             if self._worse >= self._settings.patience or self._late():
                 return
             yield epoch
@@ -81,11 +114,38 @@ class Watch:
         if self._progress is not None:
             seconds = time.monotonic() - self._began
             self._progress(Progress(epoch, self._settings.epochs, loss, mrr, seconds))
+        self._keep(epoch)
 
     def finish(self) -> None:
         """Gives the scorer the best state that was measured."""
         if self._best is not None:
             _, self._scorer.entity[:], self._scorer.relation[:] = self._best
+
+    def _fill(self, memory: Mapping[str, Vectors]) -> None:
+        if self._found is not None:
+            for name, array in memory.items():
+                array[:] = self._found[0][name].numpy()
+
+    def _keep(self, epoch: int) -> None:
+        if self._checkpoint is None or self._generator is None:
+            return
+        import torch
+
+        tensors = {name: torch.from_numpy(array) for name, array in self._memory.items()}
+        if self._best is not None:
+            tensors |= {f"best.{name}": torch.from_numpy(array) for name, array in self._best_tables()}
+        told = {
+            "epoch": epoch,
+            "worse": self._worse,
+            "best": None if self._best is None else self._best[0],
+            "seconds": time.monotonic() - self._began,
+            "random": self._generator.bit_generator.state,
+        }
+        self._checkpoint.save(tensors, told)
+
+    def _best_tables(self) -> list[tuple[str, Vectors]]:
+        assert self._best is not None
+        return list(zip(("entity", "relation"), self._best[1:], strict=True))
 
     def _measure(self) -> float:
         mrr = evaluate(self._scorer, self._facts, self._valid, self._known).mrr

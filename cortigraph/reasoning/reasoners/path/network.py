@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import propagate
 from cortigraph.reasoning.reasoners.path.frontier import begin, expand, narrowed
+from cortigraph.reasoning.reasoners.path.gradients import Trace
 from cortigraph.reasoning.reasoners.path.layer import Layer
 from cortigraph.reasoning.reasoners.path.lexicon import Lexicon
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
@@ -46,13 +47,14 @@ class PathNetwork(nn.Module):
         self.unreached = nn.Linear(width, 1)  # the score of everything to which no path leads
         self.priority = nn.Linear(width, 1)  # which of the newly reached are worth going on from
 
-    def everywhere(self, heads: Rows, relations: Rows, edges: Structure) -> Tensor:
+    def everywhere(self, heads: Rows, relations: Rows, edges: Structure, trace: Trace | None = None) -> Tensor:
         """Scores, by states of all entities.
 
         Args:
             heads: (batch).
             relations: (batch).
             edges: Of the graph, in both directions.
+            trace: Notes all sums of messages.
 
         Returns:
             (batch, entities).
@@ -63,15 +65,23 @@ class PathNetwork(nn.Module):
         state = query.new_zeros(edges.nodes, batch, width).index_put((start, places), query)
         for number, layer in enumerate(self.layers):
             table = self.lexicon.meaning(number, context).transpose(0, 1).reshape(edges.relations, -1)
-            sums = propagate(state.view(edges.nodes, -1), table, edges).view_as(state)
-            sums = sums.index_put((start, places), query, accumulate=True)
+            sums = propagate(state.view(edges.nodes, -1), table, edges)
+            if trace is not None:
+                trace.note(None, state.view(edges.nodes, -1), table, edges, sums)
+            sums = sums.view_as(state).index_put((start, places), query, accumulate=True)
             state = layer(state.view(-1, width), sums.view(-1, width)).view_as(state)
         hidden = torch.relu(self.from_state(state) + self.from_query(query))
         scores: Tensor = self.last(hidden).squeeze(-1)
         return scores.T
 
     def outwards(
-        self, heads: Rows, relations: Rows, edges: Structure, hidden: Rows | None = None, most: int | None = None
+        self,
+        heads: Rows,
+        relations: Rows,
+        edges: Structure,
+        hidden: Rows | None = None,
+        most: int | None = None,
+        trace: Trace | None = None,
     ) -> Tensor:
         """Scores, by states of what paths have reached.
 
@@ -81,6 +91,7 @@ class PathNetwork(nn.Module):
             edges: Of the graph, in both directions.
             hidden: For each query an edge that it must not see, in both directions: (batch, 3).
             most: How many newly reached entities a step keeps for each query, the most promising; else all.
+            trace: Notes all sums of messages.
 
         Returns:
             (batch, entities).
@@ -89,7 +100,10 @@ class PathNetwork(nn.Module):
         frontier, state = begin(heads), query
         for number, layer in enumerate(self.layers):
             step = expand(frontier, edges, hidden)
-            sums = propagate(state, self.lexicon.meaning(number, context).reshape(-1, query.shape[1]), step)
+            table = self.lexicon.meaning(number, context).reshape(-1, query.shape[1])
+            sums = propagate(state, table, step)
+            if trace is not None:
+                trace.note(frontier.entity, state, table, step, sums)
             at = torch.from_numpy(step.frontier.first[:-1])  # the head is the first that is reached
             sums = sums.index_add(0, at, query)
             old = torch.from_numpy(step.old)

@@ -6,8 +6,6 @@ outwards each query misses its own alone, as it will when it is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,38 +32,39 @@ class Questions:
 
     def __init__(self, facts: Facts, valid: Rows | None, settings: PathSettings, number: int = 0) -> None:
         self._facts, self._settings = facts, settings
-        self._random = np.random.default_rng([settings.seed, 1, number])
+        self._number = number
         relations = len(facts.relations)
         self._triples = np.concatenate([facts.triples, inverse(facts.triples, relations)])
         self._true = Known(facts.triples, relations)
         held = facts.triples[:0] if valid is None else valid
         self._known = Known(np.concatenate([facts.triples, held]), relations)
         watched = np.random.default_rng([settings.seed, 2, number]).permutation(len(held))[: settings.watched]
+        self._round: tuple[int, Rows] = (-1, watched)  # which it is, and its order
         self._watched = np.asarray(held[np.sort(watched)])
 
     def __len__(self) -> int:
         """How many there are."""
         return len(self._triples)
 
-    def batches(self) -> Iterator[Rows]:
-        """Which of them are asked in each step, without end; each round in an order of its own."""
-        while True:
-            order = self._random.permutation(len(self._triples))
-            for start in range(0, len(order), self._settings.batch):
-                yield order[start : start + self._settings.batch]
+    @property
+    def steps(self) -> int:
+        """How many batches they make."""
+        return -(-len(self._triples) // self._settings.batch)
 
-    def loss(self, reasoner: PathReasoner, chosen: Rows) -> Tensor:
+    def loss(self, reasoner: PathReasoner, step: int) -> Tensor:
         """The cross-entropy over all entities; other true answers of a query are left out of it.
 
         Args:
             reasoner: Who is asked.
-            chosen: Which questions.
+            step: Which batch, from 0; after each round they are shuffled anew. Nothing but this number says what is
+                asked and what is dropped, so a training can go on from any step.
         """
+        chosen = self._chosen(step)
         asked = self._triples[chosen]
         edges, relations = reasoner.aligned(self._facts, asked[:, 1])
         heads, tails = (np.ascontiguousarray(asked[:, column]) for column in (0, 2))
         own = np.stack([heads, relations, tails], axis=1)
-        scores = reasoner.forward(self._visible(reasoner, edges, chosen), heads, relations, own)
+        scores = reasoner.forward(self._visible(reasoner, edges, chosen, step), heads, relations, own)
         return functional.cross_entropy(
             self._without_other_answers(scores, asked), torch.from_numpy(tails),
             label_smoothing=self._settings.smoothing,
@@ -77,11 +76,19 @@ class Questions:
             return None
         return evaluate(reasoner, self._facts, self._watched, self._known).mrr
 
-    def _visible(self, reasoner: PathReasoner, edges: Structure, chosen: Rows) -> Structure:
+    def _chosen(self, step: int) -> Rows:
+        number, place = divmod(step, self.steps)
+        if number != self._round[0]:
+            draw = np.random.default_rng([self._settings.seed, 1, self._number, number])
+            self._round = (number, draw.permutation(len(self._triples)))
+        return self._round[1][place * self._settings.batch : (place + 1) * self._settings.batch]
+
+    def _visible(self, reasoner: PathReasoner, edges: Structure, chosen: Rows, step: int) -> Structure:
         count = len(self._facts)
         keep = np.ones(2 * count, dtype=bool)
         if self._settings.edge_drop:
-            keep &= np.tile(self._random.random(count) >= self._settings.edge_drop, 2)
+            draw = np.random.default_rng([self._settings.seed, 4, self._number, step])
+            keep &= np.tile(draw.random(count) >= self._settings.edge_drop, 2)
         if reasoner.goes_everywhere(edges):
             keep[chosen] = keep[(chosen + count) % (2 * count)] = False
         return edges.kept(keep)

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortigraph.graph.errors import UnknownKeyError
-from cortigraph.reasoning.reasoners.base import Reasoner, Scores, check_queries
+from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.reasoning.reasoners.base import Limits, Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.facts import Facts, renumbered
+from cortigraph.reasoning.reasoners.path.gradients import Trace
 from cortigraph.reasoning.reasoners.path.lexicon import LearnedLexicon, Lexicon, StructuralLexicon
 from cortigraph.reasoning.reasoners.path.network import PathNetwork
 from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
@@ -56,7 +57,14 @@ class PathReasoner(Reasoner):
         with torch.inference_mode():
             return np.asarray(self.forward(edges, queries[:, 0].copy(), relations).numpy(), dtype=np.float32)
 
-    def forward(self, edges: Structure, heads: Rows, relations: Rows, hidden: Rows | None = None) -> Tensor:
+    def forward(
+        self,
+        edges: Structure,
+        heads: Rows,
+        relations: Rows,
+        hidden: Rows | None = None,
+        trace: Trace | None = None,
+    ) -> Tensor:
         """Scores of all entities, differentiable: (batch, entities).
 
         Args:
@@ -64,10 +72,11 @@ class PathReasoner(Reasoner):
             heads: (batch).
             relations: (batch).
             hidden: For each query a fact that it must not see: (batch, 3). Only on the way outwards.
+            trace: Notes all sums of messages.
         """
         if self.goes_everywhere(edges):
-            return self.network.everywhere(heads, relations, edges)
-        return self.network.outwards(heads, relations, edges, hidden, self.settings.most)
+            return self.network.everywhere(heads, relations, edges, trace)
+        return self.network.outwards(heads, relations, edges, hidden, self.settings.most, trace)
 
     def goes_everywhere(self, edges: Structure) -> bool:
         """Whether states of all entities of a graph are kept."""
@@ -92,6 +101,37 @@ class PathReasoner(Reasoner):
             self._edges[facts] = Structure.of(triples, nodes=edges.nodes, relations=2 * len(self.relations))
         return self._edges[facts], own[asked]
 
+    def limits(self) -> Limits:
+        return Limits(self.relations)
+
+    def take(self, other: PathReasoner) -> None:
+        """Takes what another reasoner of the same shape has learned of the relations that both know.
+
+        Args:
+            other: Trained before, perhaps on other relations.
+
+        Raises:
+            InputError: It has another width, or another number of layers.
+        """
+        self._check_shape(other)
+        own = torch.from_numpy(renumbered(other.relations, self.relations))
+        known = own >= 0
+        rows, there, count = own[known], torch.nonzero(known).squeeze(1), 2 * len(other.relations)
+        mine, its = self.network.state_dict(), other.network.state_dict()
+        with torch.no_grad():
+            for name, value in its.items():
+                if not _by_relation(name):
+                    mine[name].copy_(value)
+                    continue
+                # Whatever has rows for each relation is cut into these, and taken one by one.
+                into = mine[name].view(2 * len(self.relations), -1)
+                into[rows] = value.view(count, -1)[there]
+
+    def _check_shape(self, other: PathReasoner) -> None:
+        shapes = [(one.settings.width, one.settings.layers) for one in (self, other)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"width and layers are {shapes[0]} here, {shapes[1]} there; they must be the same")
+
     def config(self) -> Mapping[str, Any]:
         return {"relations": list(self.relations), "settings": self.settings.model_dump()}
 
@@ -103,6 +143,11 @@ class PathReasoner(Reasoner):
         made = cls(tuple(config["relations"]), PathSettings.model_validate(config["settings"]))
         made.network.load_state_dict(dict(state))
         return made
+
+
+def _by_relation(name: str) -> bool:
+    """Whether a part of the network has rows for each relation."""
+    return name == "lexicon.query.weight" or name.startswith("lexicon.meanings.")
 
 
 class FoundationReasoner(PathReasoner):
@@ -121,6 +166,13 @@ class FoundationReasoner(PathReasoner):
     def _lexicon(self) -> Lexicon:
         chosen = self.settings
         return StructuralLexicon(chosen.width, chosen.layers, chosen.relation_steps, chosen.dropout)
+
+    def limits(self) -> Limits:
+        return Limits()
+
+    def take(self, other: PathReasoner) -> None:
+        self._check_shape(other)
+        self.network.load_state_dict(other.network.state_dict())
 
     def aligned(self, facts: Facts, asked: Rows) -> tuple[Structure, Rows]:
         return facts.edges, np.ascontiguousarray(asked)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.allocator import keep_memory
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.path.questions import Questions
 from cortigraph.reasoning.reasoners.path.reasoner import FoundationReasoner, PathReasoner
@@ -46,7 +49,13 @@ OnCheck = Callable[[Progress], None]
 
 
 def train_path(
-    facts: Facts, valid: Rows | None = None, settings: PathSettings | None = None, progress: OnCheck | None = None
+    facts: Facts,
+    valid: Rows | None = None,
+    settings: PathSettings | None = None,
+    progress: OnCheck | None = None,
+    *,
+    start: PathReasoner | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> PathReasoner:
     """Trains a path reasoner.
 
@@ -55,6 +64,8 @@ def train_path(
         valid: Held-out facts, (any, 3), that say which state was the best; the last one where there are none.
         settings: How.
         progress: Told at each validation.
+        start: Goes on from what this one has learned of the relations that both know.
+        checkpoint: Where the state lies after each validation; what is there already is gone on from.
 
     Returns:
         The reasoner in its best state.
@@ -69,11 +80,11 @@ def train_path(
         >>> reasoner.relations
         ('to',)
     """
-    if not len(facts):
-        raise InputError("there are no facts to train on")
     settings = settings or PathSettings()
     reasoner = PathReasoner(facts.relations, settings)
-    _Training(reasoner, [Questions(facts, valid, settings)], settings, progress or (lambda told: None)).run()
+    if start is not None:
+        reasoner.take(start)
+    _Training(reasoner, [(facts, valid)], settings, progress, checkpoint).run()
     return reasoner
 
 
@@ -81,6 +92,9 @@ def train_foundation(
     graphs: Sequence[tuple[Facts, Rows | None]],
     settings: FoundationSettings | None = None,
     progress: OnCheck | None = None,
+    *,
+    start: FoundationReasoner | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> FoundationReasoner:
     """Trains a reasoner on several graphs at once, that will serve for others with relations of their own.
 
@@ -88,6 +102,8 @@ def train_foundation(
         graphs: Facts, and held-out facts, of each. Larger ones are asked more often, by the square root of their size.
         settings: How.
         progress: Told at each validation.
+        start: Goes on from what this one has learned.
+        checkpoint: Where the state lies after each validation; what is there already is gone on from.
 
     Returns:
         The reasoner in its best state.
@@ -95,80 +111,130 @@ def train_foundation(
     Raises:
         InputError: A graph has no facts, or there is no graph.
     """
-    if not graphs or not all(len(facts) for facts, _ in graphs):
-        raise InputError("there are no facts to train on")
     settings = settings or FoundationSettings()
     reasoner = FoundationReasoner(settings)
-    questions = [Questions(facts, valid, settings, number) for number, (facts, valid) in enumerate(graphs)]
-    _Training(reasoner, questions, settings, progress or (lambda told: None)).run()
+    if start is not None:
+        reasoner.take(start)
+    _Training(reasoner, graphs, settings, progress, checkpoint).run()
     return reasoner
+
+
+@dataclass
+class _State:
+    """How far a training has come, and the best weights so far."""
+
+    weights: dict[str, Tensor]
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    waited: int = 0
+    share: float = 0.0  # of the training that is over
+
+    def judge(self, mrr: float | None, reasoner: PathReasoner) -> None:
+        if mrr is None or mrr > self.best:
+            self.best, self.waited = mrr or self.best, 0
+            self.weights = {name: value.clone() for name, value in reasoner.state().items()}
+        else:
+            self.waited += 1
 
 
 class _Training:
     def __init__(
-        self, reasoner: PathReasoner, graphs: Sequence[Questions], settings: PathSettings, progress: OnCheck
+        self,
+        reasoner: PathReasoner,
+        graphs: Sequence[tuple[Facts, Rows | None]],
+        settings: PathSettings,
+        progress: OnCheck | None,
+        checkpoint: Checkpoint | None,
     ) -> None:
-        self._reasoner, self._graphs, self._settings, self._progress = reasoner, graphs, settings, progress
-        self._steps = settings.epochs * max(1, sum(-(-len(graph) // settings.batch) for graph in graphs))
-        self._share = 0.0  # of the training that is over
-        network = reasoner.network
+        if not graphs or not all(len(facts) for facts, _ in graphs):
+            raise InputError("there are no facts to train on")
+        self._reasoner, self._settings, self._checkpoint = reasoner, settings, checkpoint
+        self._progress = progress or (lambda told: None)
+        self._graphs = [Questions(facts, valid, settings, number) for number, (facts, valid) in enumerate(graphs)]
+        self._steps = settings.epochs * sum(graph.steps for graph in self._graphs)
+        weights = np.sqrt([len(graph) for graph in self._graphs])
+        draw = np.random.default_rng([settings.seed, 3])
+        self._turns = draw.choice(len(weights), size=self._steps, p=weights / weights.sum())  # whose each step is
         self._optimizer = torch.optim.AdamW(
-            network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+            reasoner.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
+        self._state = _State(dict(reasoner.state()))
 
     def run(self) -> None:
         """All epochs, or until it gets no better or time is over; leaves the reasoner in its best state."""
         keep_memory()
-        began, step, losses = time.monotonic(), 0, list[float]()
-        best, best_state, waited = -1.0, dict(self._reasoner.state()), 0
-        settings, every = self._settings, max(1, self._steps // (self._settings.epochs * self._settings.checks))
+        settings, state, losses = self._settings, self._state, list[float]()
+        every = max(1, self._steps // (settings.epochs * settings.checks))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed + 1)
-            for graph, chosen in self._batches():
-                losses.append(self._step(graph, chosen))
-                step += 1
-                seconds = time.monotonic() - began
-                self._share = max(step / self._steps, seconds / settings.seconds if settings.seconds else 0.0)
-                if step % every and self._share < 1:
-                    continue
-                mrr = self._validate()
-                self._progress(Progress(step, self._steps, float(np.mean(losses)), mrr, seconds))
-                losses.clear()
-                if mrr is None or mrr > best:
-                    best, waited = mrr or best, 0
-                    best_state = {name: value.clone() for name, value in self._reasoner.state().items()}
-                else:
-                    waited += 1
-                if waited >= settings.patience or self._share >= 1:
-                    break
-        self._reasoner.network.load_state_dict(best_state)
+            self._restore()
+            asked = np.bincount(self._turns[: state.step], minlength=len(self._graphs))
+            began = time.monotonic() - state.seconds
+            while state.step < self._steps and state.share < 1 and state.waited < settings.patience:
+                graph = int(self._turns[state.step])
+                losses.append(self._step(self._graphs[graph], int(asked[graph])))
+                asked[graph] += 1
+                state.step += 1
+                state.seconds = time.monotonic() - began
+                late = state.seconds / settings.seconds if settings.seconds else 0.0
+                state.share = max(state.step / self._steps, late)
+                if state.step % every == 0 or state.share >= 1:
+                    mrr = self._validate()
+                    self._progress(Progress(state.step, self._steps, float(np.mean(losses)), mrr, state.seconds))
+                    losses.clear()
+                    state.judge(mrr, self._reasoner)
+                    self._keep()
+        self._reasoner.network.load_state_dict(state.weights)
 
-    def _batches(self) -> Iterator[tuple[Questions, Rows]]:
-        """Which graph is asked what, step by step."""
-        draw = np.random.default_rng([self._settings.seed, 3])
-        weights = np.sqrt([len(graph) for graph in self._graphs])
-        rounds = [graph.batches() for graph in self._graphs]
-        for _ in range(self._steps):
-            chosen = int(draw.choice(len(self._graphs), p=weights / weights.sum()))
-            yield self._graphs[chosen], next(rounds[chosen])
-
-    def _step(self, graph: Questions, chosen: Rows) -> float:
+    def _step(self, graph: Questions, number: int) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate()
         network = self._reasoner.network.train()
-        loss = graph.loss(self._reasoner, chosen)
+        loss = graph.loss(self._reasoner, number)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         self._optimizer.step()
-        self._schedule.step()
         return float(loss.detach())
 
     def _validate(self) -> float | None:
         found = [mrr for graph in self._graphs if (mrr := graph.quality(self._reasoner)) is not None]
         return float(np.mean(found)) if found else None
 
-    def _rate(self, _: int) -> float:
+    def _rate(self) -> float:
         """Up in a straight line, then down along a cosine; by time where time is what ends it."""
-        if self._share < _FIRST:
-            return max(0.02, self._share / _FIRST)
-        return float(0.5 * (1 + np.cos(np.pi * min(1.0, (self._share - _FIRST) / (1 - _FIRST)))))
+        share, highest = self._state.share, self._settings.learning_rate
+        if share < _FIRST:
+            return highest * max(0.02, share / _FIRST)
+        return highest * float(0.5 * (1 + np.cos(np.pi * min(1.0, (share - _FIRST) / (1 - _FIRST)))))
+
+    def _keep(self) -> None:
+        if self._checkpoint is None:
+            return
+        tensors = {f"now.{name}": value for name, value in self._reasoner.state().items()}
+        tensors |= {f"best.{name}": value for name, value in self._state.weights.items()}
+        for number, own in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in own.items()}
+        tensors["random"] = torch.get_rng_state()
+        told: dict[str, Any] = {name: value for name, value in vars(self._state).items() if name != "weights"}
+        self._checkpoint.save(tensors, told)
+
+    def _restore(self) -> None:
+        found = self._checkpoint.load() if self._checkpoint is not None else None
+        if found is None:
+            return
+        tensors, told = found
+        self._reasoner.network.load_state_dict(_part(tensors, "now."))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, "optimizer.").items():
+            number, what = name.split(".", 1)
+            slots.setdefault(int(number), {})[what] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        torch.set_rng_state(tensors["random"])
+        vars(self._state).update(told, weights=_part(tensors, "best."))
+
+
+def _part(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

@@ -1,0 +1,83 @@
+"""Checkpoints: how far a training has come, in one file, so that one that was killed goes on after its last epoch.
+
+The file says of which training it is: another one finds nothing in it, and begins anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.regions.weights import serialised, write_whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Checkpoint", "training_name"]
+
+_HEADER = "cortigraph"
+
+
+class Checkpoint:
+    """Where the state of a training is kept.
+
+    Args:
+        path: Of the file.
+        training: Which training; `training_name` says it.
+    """
+
+    def __init__(self, path: str | Path, training: str) -> None:
+        self.path, self.training = Path(path), training
+
+    def save(self, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
+        """Keeps a state instead of the one before; a killed process leaves one of the two.
+
+        Args:
+            tensors: By name.
+            told: Plain values.
+        """
+        header = json.dumps({"training": self.training, "told": dict(told)})
+        write_whole(self.path, serialised(tensors, {_HEADER: header}))
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The last state of this training, if there is one."""
+        from safetensors import SafetensorError, safe_open
+
+        if not self.path.is_file():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+                if header.get("training") != self.training:
+                    return None
+                return {name: file.get_tensor(name).clone() for name in file.keys()}, header["told"]  # noqa: SIM118
+        except (SafetensorError, ValueError):
+            return None
+
+    def done(self) -> None:
+        """Removes it: the training is over."""
+        self.path.unlink(missing_ok=True)
+
+
+def training_name(reasoner: str, settings: Mapping[str, Any], facts: Facts, valid: Rows, start: str = "") -> str:
+    """A name that differs wherever a training would go another way.
+
+    Args:
+        reasoner: Its kind.
+        settings: All of them.
+        facts: What it learns from.
+        valid: What is held out.
+        start: What it goes on from.
+    """
+    digest = hashlib.sha256(json.dumps([reasoner, dict(settings), facts.relations, start]).encode())
+    for rows in (facts.triples, valid):
+        digest.update(np.ascontiguousarray(rows).tobytes())
+    digest.update("\n".join(facts.entities).encode())
+    return digest.hexdigest()
