@@ -1,11 +1,12 @@
 """How well a reasoner answers on a published graph: filtered ranks of the test facts, both directions, ties against us.
 
     python benchmarks/kg_quality.py --data umls|kinship|fb237_v1…|codex-s|WN18RR|FB15k-237 [--seeds 0,1,2]
-                                    [--set layers=6 --set seconds=120 …]
+                                    [--reasoner path] [--set layers=6 --set seconds=120 …] [--out FOLDER]
 
 The graphs are looked for under CORTIGRAPH_DATA, else ../shared/data beside the project. `fb237_v1` to `v4` are
 inductive: trained on one graph, asked on another (`fb237_v1_ind`) that shares no entity with it; there `hits@10_50neg`
-is the share of answers among the first ten of themselves and 50 drawn entities. The last line is JSON, seeds averaged.
+is the share of answers among the first ten of themselves and 50 drawn entities. `--out` keeps each seed's reasoner as a
+file that `cortigraph reason` reads. The last line is JSON, seeds averaged.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any
 import numpy as np
 from _stage import data_folder, last_line, tell
 
+from cortigraph.reasoning.reasoners import artefact
+from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.evaluate import Known, Metrics, evaluate, sampled_ranks
 from cortigraph.reasoning.reasoners.facts import inverse
-from cortigraph.reasoning.reasoners.path.settings import PathSettings
-from cortigraph.reasoning.reasoners.path.training import Progress, train_path
+from cortigraph.reasoning.reasoners.train import Told, train
 from cortigraph.reasoning.reasoners.triples import Splits, read_splits
 
 NEGATIVES = 50
@@ -45,30 +47,43 @@ def folder(name: str) -> Path | None:
     return found if found.is_dir() else None
 
 
-def watch(told: Progress) -> None:
+def watch(told: Told) -> None:
     """Says how far training is."""
-    tell(f"  step {told.step}/{told.steps}  loss {told.loss:.4f}  valid {told.mrr or 0:.4f}  {told.seconds:.0f} s")
+    tell(f"  {told.seconds:.0f} s  loss {told.loss:.4f}  valid {told.mrr or 0:.4f}")
 
 
-def measure(trained: Splits, asked: Splits, settings: PathSettings) -> dict[str, float]:
+def measure(
+    trained: Splits, asked: Splits, kind: str, settings: dict[str, Any], out: Path | None = None
+) -> dict[str, float]:
     """One seed."""
     began = time.perf_counter()
-    reasoner = train_path(trained.facts, trained.valid, settings, watch)
+    reasoner = train(kind, trained.facts, trained.valid, settings, watch)
     seconds = time.perf_counter() - began
+    if out is not None:
+        artefact.save(reasoner, out, {"settings": settings, "seconds": round(seconds, 1)})
+    result = {
+        **judge(reasoner, asked, drawn=asked is not trained, seed=int(settings["seed"])),
+        "train_seconds": seconds,
+    }
+    tell("  " + "  ".join(f"{name} {value:.4f}" for name, value in result.items()))
+    return result
+
+
+def judge(reasoner: Reasoner, asked: Splits, *, drawn: bool, seed: int) -> dict[str, float]:
+    """Ranks of the test facts among all entities and, if `drawn`, among 50 drawn ones."""
     relations = len(asked.facts.relations)
     known = Known(np.concatenate([asked.facts.triples, asked.valid, asked.test]), relations)
     found: Metrics = evaluate(reasoner, asked.facts, asked.test, known)
-    result = {**found.to_json(), "train_seconds": seconds}
-    if asked is not trained:
+    result = dict(found.to_json())
+    if drawn:
         both = np.concatenate([asked.test, inverse(asked.test, relations)])
         ranks = []
         for start in range(0, len(both), 64):
             part = both[start : start + 64]
             queries = np.ascontiguousarray(part[:, :2])
             scores = reasoner.score(asked.facts, queries)
-            ranks.append(sampled_ranks(scores, part[:, 2], *known.of(queries), NEGATIVES, settings.seed + start))
+            ranks.append(sampled_ranks(scores, part[:, 2], *known.of(queries), NEGATIVES, seed + start))
         result["hits@10_50neg"] = float((np.concatenate(ranks) <= 10).mean())
-    tell("  " + "  ".join(f"{name} {value:.4f}" for name, value in result.items()))
     return result
 
 
@@ -77,22 +92,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--reasoner", help="a kind; else what suits the graph")
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     place = folder(arguments.data)
     if place is None:
         sys.exit(f"skipped: no folder kg/…/{arguments.data} under CORTIGRAPH_DATA or ../shared/data")
-    told = dict(each.split("=", 1) for each in arguments.set)
-    chosen = {**SETTINGS.get(arguments.data, {}), **told}
+    suits = dict(SETTINGS.get(arguments.data, {}))
+    kind = arguments.reasoner or suits.get("reasoner", "path")
+    # Settings are those of one kind: another one begins from its own defaults.
+    chosen = suits if kind == suits.get("reasoner", "path") else {}
+    chosen = {**chosen, **dict(each.split("=", 1) for each in arguments.set)}
+    chosen.pop("reasoner", None)
     trained = read_splits(place)
     other = place.with_name(place.name + "_ind")
     asked = read_splits(other, trained.facts.relations) if other.is_dir() else trained
     results = []
     for seed in map(int, arguments.seeds.split(",")):
         tell(f"seed {seed}")
-        results.append(measure(trained, asked, PathSettings.model_validate({**chosen, "seed": seed})))
+        out = arguments.out / f"{arguments.data}-{kind}-{seed}.safetensors" if arguments.out else None
+        results.append(measure(trained, asked, kind, {**chosen, "seed": seed}, out))
     means = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
-    last_line(**means, data=arguments.data, seeds=len(results), settings=chosen)
+    last_line(**means, data=arguments.data, reasoner=kind, seeds=len(results), settings=chosen)
 
 
 if __name__ == "__main__":
