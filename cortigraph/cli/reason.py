@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,14 +40,19 @@ _Choices = Annotated[
 @app.command()
 def train(
     triples: Annotated[
-        Path | None, typer.Option("--triples", help="Learn from a folder with train, valid and test .txt, perhaps .gz.")
+        list[Path] | None,
+        typer.Option(
+            "--triples",
+            help="Learn from a folder with train, valid and test .txt, perhaps .gz; a foundation learns from several.",
+        ),
     ] = None,
     graph: Annotated[
         str | None,
         typer.Option("--graph", help="Learn from the store: `all`, or `labels=Entity types=treats,causes`."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write, such as umls.safetensors.")] = None,
-    reasoner: Annotated[str, typer.Option("--reasoner", help="path, complex, rotate or transe.")] = "path",
+    reasoner: Annotated[str, typer.Option("--reasoner", help="path, foundation, complex, rotate, transe.")] = "path",
+    start: Annotated[str | None, typer.Option("--start", help="A reasoner of that kind to go on from.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What the graph shall call it; else its kind.")] = None,
     choice: _Choices = None,
     as_json: _Json = False,
@@ -53,13 +60,15 @@ def train(
 ) -> None:
     """Train a reasoner, on the store's graph or on a folder of triples; a training that was killed goes on."""
     choices = split_pairs("--set", choice or [])
-    if (triples is None) == (graph is None):
+    if (not triples) == (graph is None):
         raise InputError("give either --graph, to learn from the store, or --triples, to learn from files")
-    if triples is not None:
+    if triples:
         if out is None or name is not None:
             raise InputError("with --triples, the reasoner is a file: give --out, and no --name")
-        _train_on_triples(triples, out, reasoner, choices, as_json)
+        _train_on_triples(triples, out, reasoner, choices, None if start is None else _load(start, home), as_json)
         return
+    if start is not None:
+        raise InputError("--start goes with --triples; `reason refresh` trains a reasoner of the graph further")
     from cortigraph.reasoning.asking.learn import learn
     from cortigraph.reasoning.asking.selection import Selection
 
@@ -157,7 +166,9 @@ def score(
     _say({"file": str(out), "queries": len(asked), "entities": len(facts.entities)}, as_json)
 
 
-def _train_on_triples(triples: Path, out: Path, reasoner: str, choices: dict[str, str], as_json: bool) -> None:
+def _train_on_triples(
+    triples: list[Path], out: Path, reasoner: str, choices: dict[str, str], start: Artefact | None, as_json: bool
+) -> None:
     from cortigraph.reasoning.reasoners import artefact
     from cortigraph.reasoning.reasoners.calibration import calibrate
     from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
@@ -166,15 +177,25 @@ def _train_on_triples(triples: Path, out: Path, reasoner: str, choices: dict[str
     from cortigraph.reasoning.reasoners.triples import read_splits
 
     settings = checked_settings(reasoner, choices).model_dump()
-    splits = read_splits(triples)
-    _begin(reasoner, splits.facts, splits.valid, choices)
-    training = training_name(reasoner, settings, splits.facts, splits.valid)
+    splits, *others = [read_splits(folder) for folder in triples]
+    also = [(other.facts, other.valid) for other in others]
+    _begin(reasoner, splits.facts, splits.valid, choices, also)
+    begun = "" if start is None else hashlib.sha256(artefact.content(start.reasoner)).hexdigest()
+    training = training_name(reasoner, settings, [(splits.facts, splits.valid), *also], begun)
     checkpoint = Checkpoint(out.with_name(f"{out.name}.part"), training)
     began = time.monotonic()
-    trained = train_by_name(reasoner, splits.facts, splits.valid, settings, _show, checkpoint=checkpoint)
+    trained = train_by_name(
+        reasoner, splits.facts, splits.valid, settings, _show,
+        start=start.reasoner if start else None, checkpoint=checkpoint, also=also,
+    )  # fmt: skip
     facts = splits.facts
     size = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
-    about = {"triples": triples.name, **size, "seconds": round(time.monotonic() - began, 2), "settings": settings}
+    about = {
+        "triples": ",".join(folder.name for folder in triples),
+        **size,
+        "seconds": round(time.monotonic() - began, 2),
+        "settings": settings,
+    }
     calibration = calibrate(trained, facts, splits.valid)
     artefact.save(trained, out, {**about, "calibration": calibration.to_json()})
     checkpoint.done()
@@ -211,12 +232,15 @@ def _size(facts: Facts, valid: Rows) -> None:
     typer.echo(f"{told}, {len(valid):,} more held out", err=True)
 
 
-def _begin(reasoner: str, facts: Facts, valid: Rows, choices: dict[str, str]) -> None:
+def _begin(
+    reasoner: str, facts: Facts, valid: Rows, choices: dict[str, str], also: Sequence[tuple[Facts, Rows]] = ()
+) -> None:
     """Says what is learned from, and what it will take."""
     from cortigraph.reasoning.reasoners.estimate import estimate
 
-    _size(facts, valid)
-    typer.echo(str(estimate(reasoner, facts, valid, choices)), err=True)
+    for graph in ((facts, valid), *also):
+        _size(*graph)
+    typer.echo(str(estimate(reasoner, facts, valid, choices, also)), err=True)
 
 
 def _show(told: Told) -> None:

@@ -52,7 +52,7 @@ def learn(
     Args:
         store: Whose graph, and where the reasoner is registered.
         home: Where it is kept.
-        kind: `path`, `complex`, `rotate` or `transe`.
+        kind: `path`, `foundation`, `complex`, `rotate` or `transe`.
         name: What it shall be called; else its kind.
         selection: What part of the graph; else all of it.
         choices: Settings that differ from the defaults.
@@ -71,7 +71,7 @@ def learn(
         raise InputError(f"the graph has no facts in {knowledge.selection}; ingest some, or choose another part of it")
     if begun is not None:
         begun(facts, held_out)
-    training = training_name(kind, settings, facts, held_out, start[1] if start else "")
+    training = training_name(kind, settings, [(facts, held_out)], start[1] if start else "")
     checkpoint = Checkpoint(home.work / "reason" / f"{training[:32]}.safetensors", training)
     best, began = 0.0, time.monotonic()
 

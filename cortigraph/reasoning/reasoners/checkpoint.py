@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,18 +66,20 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-def training_name(reasoner: str, settings: Mapping[str, Any], facts: Facts, valid: Rows, start: str = "") -> str:
+def training_name(
+    reasoner: str, settings: Mapping[str, Any], graphs: Sequence[tuple[Facts, Rows]], start: str = ""
+) -> str:
     """A name that differs wherever a training would go another way.
 
     Args:
         reasoner: Its kind.
         settings: All of them.
-        facts: What it learns from.
-        valid: What is held out.
+        graphs: What it learns from, and what is held out of each.
         start: What it goes on from.
     """
-    digest = hashlib.sha256(json.dumps([reasoner, dict(settings), facts.relations, start]).encode())
-    for rows in (facts.triples, valid):
-        digest.update(np.ascontiguousarray(rows).tobytes())
-    digest.update("\n".join(facts.entities).encode())
+    digest = hashlib.sha256(json.dumps([reasoner, dict(settings), start]).encode())
+    for facts, held_out in graphs:
+        for rows in (facts.triples, held_out):
+            digest.update(np.ascontiguousarray(rows).tobytes())
+        digest.update("\n".join([*facts.relations, *facts.entities]).encode())
     return digest.hexdigest()

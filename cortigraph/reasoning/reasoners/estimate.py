@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,7 +40,13 @@ class Estimate:
         return f"at most about {told} for {self.epochs} epochs, and {self.bytes / 2**30:.1f} GB of memory"
 
 
-def estimate(name: str, facts: Facts, valid: Rows, choices: Mapping[str, Any] | None = None) -> Estimate:
+def estimate(
+    name: str,
+    facts: Facts,
+    valid: Rows,
+    choices: Mapping[str, Any] | None = None,
+    also: Sequence[tuple[Facts, Rows]] = (),
+) -> Estimate:
     """Tries a few steps and says what all of them will take.
 
     Args:
@@ -48,15 +54,16 @@ def estimate(name: str, facts: Facts, valid: Rows, choices: Mapping[str, Any] | 
         facts: What it will learn from.
         valid: What it will be watched on.
         choices: As for `train`.
+        also: As for `train`; they are taken to go as fast as the first.
 
     Raises:
         UnknownKeyError: There is no such reasoner.
         InputError: Settings are wrong; all of them are listed.
     """
     settings: Any = checked_settings(name, choices)
-    limit, both, batch = settings.seconds, 2 * len(facts), settings.batch
+    limit, both, batch = settings.seconds, 2 * sum(map(len, (facts, *(each for each, _ in also)))), settings.batch
     nothing = facts.triples[:0]
-    if name == "path":
+    if name in ("path", "foundation"):
         # The first steps compile and fill caches; the second trial is what the rest will be like.
         for seconds in (1e-3, _TRIED_SECONDS):
             told, tried = _tried(name, facts, nothing, {**settings.model_dump(), "seconds": seconds})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -60,6 +60,7 @@ def train(
     *,
     start: Reasoner | None = None,
     checkpoint: Checkpoint | None = None,
+    also: Sequence[tuple[Facts, Rows]] = (),
 ) -> Reasoner:
     """Trains a reasoner.
 
@@ -71,13 +72,19 @@ def train(
         progress: Told now and then.
         start: One of the same kind, to go on from what it knows.
         checkpoint: Where the state lies after each epoch; what is there already is gone on from.
+        also: Other graphs that a foundation learns from, with what is held out of each.
 
     Raises:
         UnknownKeyError: There is none of that name.
-        InputError: A setting is unknown or out of its range; all of them are listed.
+        InputError: A setting is unknown or out of its range (all of them are listed); there are several graphs, and the
+            reasoner is no foundation; or what it shall go on from is of another kind.
     """
     settings: Any = checked_settings(name, choices)
     begun: Any = start
+    if also and name != "foundation":
+        raise InputError(f"{name!r} learns from one graph, got {len(also) + 1}; choose 'foundation' for several")
+    if start is not None and start.name != name:
+        raise InputError(f"{name!r} can go on from one of its kind only, got {start.name!r}")
     if name == "path":
         from cortigraph.reasoning.reasoners.path.training import train_path
 
@@ -85,7 +92,7 @@ def train(
     if name == "foundation":
         from cortigraph.reasoning.reasoners.path.training import train_foundation
 
-        return train_foundation([(facts, valid)], settings, progress, start=begun, checkpoint=checkpoint)
+        return train_foundation([(facts, valid), *also], settings, progress, start=begun, checkpoint=checkpoint)
     if name == "complex":
         from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
 
