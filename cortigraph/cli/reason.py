@@ -51,7 +51,9 @@ def train(
         typer.Option("--graph", help="Learn from the store: `all`, or `labels=Entity types=treats,causes`."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write, such as umls.safetensors.")] = None,
-    reasoner: Annotated[str, typer.Option("--reasoner", help="path, foundation, complex, rotate, transe.")] = "path",
+    reasoner: Annotated[
+        str, typer.Option("--reasoner", help="path, foundation, complex, rotate, transe, ensemble.")
+    ] = "path",
     start: Annotated[str | None, typer.Option("--start", help="A reasoner of that kind to go on from.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What the graph shall call it; else its kind.")] = None,
     choice: _Choices = None,

@@ -61,6 +61,9 @@ def estimate(
         InputError: Settings are wrong; all of them are listed.
     """
     settings: Any = checked_settings(name, choices)
+    if name == "ensemble":
+        each = [estimate(kind, facts, valid, own) for kind, own in settings.each()]
+        return Estimate(sum(one.seconds for one in each), each[-1].bytes, sum(one.epochs for one in each))
     limit, both, batch = settings.seconds, 2 * sum(map(len, (facts, *(each for each, _ in also)))), settings.batch
     nothing = facts.triples[:0]
     if name in ("path", "foundation"):

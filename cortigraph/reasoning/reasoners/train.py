@@ -37,10 +37,11 @@ def trainable() -> Mapping[str, type[BaseModel]]:
 
     Example:
         >>> sorted(trainable())
-        ['complex', 'foundation', 'path', 'rotate', 'transe']
+        ['complex', 'ensemble', 'foundation', 'path', 'rotate', 'transe']
     """
     from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings, DistanceSettings
     from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
+    from cortigraph.reasoning.reasoners.together import EnsembleSettings
 
     return {
         "path": PathSettings,
@@ -48,6 +49,7 @@ def trainable() -> Mapping[str, type[BaseModel]]:
         "complex": ComplExSettings,
         "rotate": DistanceSettings,
         "transe": DistanceSettings,
+        "ensemble": EnsembleSettings,
     }
 
 
@@ -65,7 +67,7 @@ def train(
     """Trains a reasoner.
 
     Args:
-        name: `path`, `foundation`, `complex`, `rotate` or `transe`.
+        name: `path`, `foundation`, `complex`, `rotate`, `transe` or `ensemble`.
         facts: What it learns from.
         valid: Held-out facts that say which state was the best: (any, 3).
         choices: Settings that differ from the defaults; text is read as the setting's type.
@@ -93,6 +95,10 @@ def train(
         from cortigraph.reasoning.reasoners.path.training import train_foundation
 
         return train_foundation([(facts, valid), *also], settings, progress, start=begun, checkpoint=checkpoint)
+    if name == "ensemble":
+        from cortigraph.reasoning.reasoners.together import train_members
+
+        return train_members(facts, valid, settings, progress, start=begun, checkpoint=checkpoint)
     if name == "complex":
         from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
 

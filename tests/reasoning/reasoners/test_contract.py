@@ -11,7 +11,6 @@ import pytest
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.reasoning.reasoners import artefact
 from cortigraph.reasoning.reasoners.base import Reasoner
-from cortigraph.reasoning.reasoners.ensemble import train_ensemble
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.registry import kinds
@@ -30,22 +29,24 @@ SMALL: dict[str, dict[str, object]] = {
     "rotate": {"rank": 8, "batch": 16, "negatives": 8, "margin": 4.0},
     "transe": {"rank": 8, "batch": 16, "negatives": 8, "margin": 4.0},
 }
+SMALL["ensemble"] = {f"{kind}.{name}": value for kind in ("path", "complex") for name, value in SMALL[kind].items()}
 Trainer = Callable[..., Reasoner]
 
 
 def _trainer(name: str) -> Trainer:
-    def one(facts: Facts, valid: Rows | None = None, epochs: int = 3) -> Reasoner:
-        kind = name.split(",", maxsplit=1)[0].split(" ", maxsplit=1)[0]
-        return train(kind, facts, facts.triples[:0] if valid is None else valid, {**SMALL[name], "epochs": epochs})
+    def trained(facts: Facts, valid: Rows | None = None, epochs: int = 3) -> Reasoner:
+        told = ["path.epochs", "complex.epochs"] if name == "ensemble" else ["epochs"]
+        choices = {**SMALL[name], **dict.fromkeys(told, epochs)}
+        return train(_kind(name), facts, facts.triples[:0] if valid is None else valid, choices)
 
-    def several(facts: Facts, valid: Rows | None = None, epochs: int = 3) -> Reasoner:
-        members = [_trainer(each)(facts, valid, epochs) for each in ("path", "complex")]
-        return train_ensemble(members, facts, facts.triples[:0] if valid is None else valid)
-
-    return several if name == "ensemble" else one
+    return trained
 
 
-EACH = pytest.mark.parametrize("trained", [_trainer(name) for name in (*SMALL, "ensemble")], ids=[*SMALL, "ensemble"])
+def _kind(name: str) -> str:
+    return name.replace(",", " ").split()[0]
+
+
+EACH = pytest.mark.parametrize("trained", [_trainer(name) for name in SMALL], ids=SMALL)
 
 
 def every_query(facts: Facts) -> Rows:
@@ -53,9 +54,7 @@ def every_query(facts: Facts) -> Rows:
 
 
 def test_all_kinds_are_here() -> None:
-    tried = {name.split(",", maxsplit=1)[0].split(" ", maxsplit=1)[0] for name in (*SMALL, "ensemble")}
-    assert tried == set(kinds())
-    assert set(trainable()) == set(kinds()) - {"ensemble"}
+    assert {_kind(name) for name in SMALL} == set(kinds()) == set(trainable())
 
 
 @EACH

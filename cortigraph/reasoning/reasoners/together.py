@@ -1,0 +1,106 @@
+"""Training an ensemble by name: its members one after the other, then how much each is worth, relation by relation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
+from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings, DistanceSettings
+from cortigraph.reasoning.reasoners.ensemble import Ensemble, train_ensemble
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
+from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.reasoning.reasoners.train import Told, train
+
+__all__ = ["EnsembleSettings", "train_members"]
+
+
+class EnsembleSettings(BaseModel):
+    """The choices of an ensemble; those of a member by `kind.name`, such as `path.layers=3`.
+
+    Args:
+        members: Kinds, joined by commas; one may come twice, each with a seed of its own.
+        path: Of members of this kind.
+        foundation: Of members of this kind.
+        complex: Of members of this kind.
+        rotate: Of members of this kind.
+        transe: Of members of this kind.
+        seed: Of the first member; the next ones have the next.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: Annotated[
+        tuple[Literal["path", "foundation", "complex", "rotate", "transe"], ...], Field(min_length=1)
+    ] = ("path", "complex")
+    path: PathSettings = PathSettings()
+    foundation: FoundationSettings = FoundationSettings()
+    complex: ComplExSettings = ComplExSettings()
+    rotate: DistanceSettings = DistanceSettings()
+    transe: DistanceSettings = DistanceSettings()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, told: dict[str, Any]) -> dict[str, Any]:
+        """`path.layers=3` is a setting of a member, and a text names members by commas."""
+        read: dict[str, Any] = {}
+        for name, value in told.items():
+            kind, dot, own = name.partition(".")
+            if dot:
+                read[kind] = {**read.get(kind, {}), own: value}
+            elif name == "members" and isinstance(value, str):
+                read[name] = [part.strip() for part in value.split(",")]
+            else:
+                read[name] = value
+        return read
+
+    def each(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Kind and settings of each member."""
+        for number, kind in enumerate(self.members):
+            own: BaseModel = getattr(self, kind)
+            yield kind, {**own.model_dump(), "seed": self.seed + number}
+
+
+def train_members(
+    facts: Facts,
+    valid: Rows,
+    settings: EnsembleSettings,
+    progress: Callable[[Told], None] | None = None,
+    *,
+    start: Ensemble | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Ensemble:
+    """Trains an ensemble.
+
+    Args:
+        facts: What its members learn from.
+        valid: Held-out facts, (any, 3), that say when members stop, and what each is worth.
+        settings: All choices.
+        progress: Told by each member.
+        start: Goes on from its members.
+        checkpoint: Where members keep their state, each beside it; those that are done are not trained again.
+
+    Raises:
+        InputError: There are no facts, or `start` has other members.
+    """
+    if start is not None and tuple(member.name for member in start.members) != settings.members:
+        there = ",".join(member.name for member in start.members)
+        raise InputError(f"the members are {','.join(settings.members)} here, {there} there; they must be the same")
+    members, kept = [], []
+    for number, (kind, own) in enumerate(settings.each()):
+        place = None
+        if checkpoint is not None:
+            path = checkpoint.path.with_name(f"{checkpoint.path.name}.{number}")
+            place = Checkpoint(path, f"{checkpoint.training}.{number}")
+            kept.append(place)
+        begun = start.members[number] if start is not None else None
+        members.append(train(kind, facts, valid, own, progress, start=begun, checkpoint=place))
+    ensemble = train_ensemble(members, facts, valid, seed=settings.seed)
+    for each in kept:
+        each.done()
+    return ensemble
