@@ -6,7 +6,7 @@ VENV := .venv/bin
 # How long torch's threads spin before they sleep: see benchmarks/threads.py.
 export GOMP_SPINCOUNT ?= 20000
 
-.PHONY: setup ready demo test lint faults clean
+.PHONY: setup ready demo test lint faults reasoners clean
 
 setup:
 	@$(PYTHON) scripts/setup.py --retry
@@ -28,6 +28,11 @@ test: lint
 # Each fault at twenty random moments, instead of the few of `make test`.
 faults: ready
 	CORTIGRAPH_FAULTS=20 $(VENV)/python -m pytest --timeout=3000 tests/ingest/test_faults.py
+
+# The best small reasoners, trained anew, as files that `cortigraph reason` reads; some minutes each.
+reasoners: ready
+	for data in umls kinship fb237_v1; do $(VENV)/python benchmarks/kg_quality.py --data $$data --seeds 0 --out out/reasoners; done
+	$(VENV)/python benchmarks/kg_foundation.py --out out/reasoners/foundation-0.safetensors
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -30,7 +30,7 @@ from cortigraph.reasoning.reasoners.triples import Splits, read_splits
 NEGATIVES = 50
 SETTINGS: dict[str, dict[str, Any]] = {
     "umls": {"layers": 5, "seconds": 55, "epochs": 12, "batch": 32, "checks": 1},
-    "kinship": {"layers": 3, "dropout": 0.2, "edge_drop": 0.1, "seconds": 110, "epochs": 6, "checks": 2},
+    "kinship": {"layers": 3, "dropout": 0.2, "edge_drop": 0.1, "seconds": 110, "epochs": 3},
     "fb237_v1": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 220},
     "fb237_v2": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 600},
     "fb237_v3": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 1200},
