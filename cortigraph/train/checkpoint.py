@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
 __all__ = ["Checkpoints", "optimizer_tensors"]
@@ -76,18 +77,18 @@ class Checkpoints:
         self._file.unlink(missing_ok=True)
 
 
-def optimizer_tensors(optimizer: Optimizer, parameters: list[torch.nn.Parameter]) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: Optimizer, named: Sequence[tuple[str, Parameter]]) -> dict[str, Tensor]:
     """The state of AdamW by parameter, made if no step was taken yet, so that it can be filled.
 
     Returns:
-        `0.exp_avg` … : the optimizer's own tensors, not copies.
+        `adam.regions.….exp_avg` … : the optimizer's own tensors, not copies.
     """
     tensors = {}
-    for number, parameter in enumerate(parameters):
+    for own, parameter in named:
         state = optimizer.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0, dtype=torch.float32)
             state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
             state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        tensors.update({f"{number}.{name}": state[name] for name in ("step", "exp_avg", "exp_avg_sq")})
+        tensors.update({f"adam.{own}.{name}": state[name] for name in ("step", "exp_avg", "exp_avg_sq")})
     return tensors

@@ -1,73 +1,85 @@
-"""A group of Horovod processes on this machine that is started once and then serves any number of jobs."""
+"""A group of processes, on this machine or on several, that is started once and then serves any number of jobs."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cortigraph.train.errors import TrainError
+from cortigraph.train.errors import TrainError, WorkerLostError
+from cortigraph.train.hosts import Slot, is_here
+from cortigraph.train.meeting import open_meeting, package_path
 from cortigraph.train.spool import Spool
+from cortigraph.train.watch import Watch
 
-__all__ = ["HorovodGroup", "cores"]
+__all__ = ["Group", "cores"]
 
+REMOTE_SHELL = "CORTIGRAPH_RSH"  # a command that takes what ssh takes: host, then one line for a shell there
 _START = 120.0  # seconds within which all ranks must have joined
-_STALL = 60  # seconds after which Horovod ends a rank that waits for another
 _GRACE = 5.0  # seconds that ranks have to stop by themselves
 _POLL = 0.01
 _TAIL = 12  # lines of a log that go into an error
 
-_LOOPBACK = "127.0.0.1"
 
+class Group:
+    """N processes under one engine.
 
-class HorovodGroup:
-    """N Horovod processes that talk over the loopback interface.
-
-    Each is a child of this process, with a log of its own. If one dies or falls silent, all are ended and `TrainError`
-    says which and why; if this process dies, they end by themselves.
+    Each is a child of this process (on another host: of its ssh), with a log of its own. If one dies, falls silent or
+    keeps the others waiting, all are ended and the error says which and why; if this process dies, they end by
+    themselves.
 
     Args:
-        workers: How many.
+        engine: `horovod` or `torch`.
+        slots: Where ranks run, one each.
         threads: Of each.
         silence: Seconds without a sign of life after which a rank is taken for dead.
+        stall: Seconds that ranks may keep others waiting.
+        shared: A folder that all hosts see, where there are other hosts than this.
 
     Raises:
         TrainError: They did not all start.
     """
 
-    def __init__(self, workers: int, threads: int, silence: float = 30.0) -> None:
-        self.workers = workers
-        self._silence = silence
-        self.spool = Spool(Path(tempfile.mkdtemp(prefix="cortigraph-train-")))
+    def __init__(
+        self, engine: str, slots: Sequence[Slot], threads: int, silence: float, stall: float, shared: Path
+    ) -> None:
+        self.engine, self.slots = engine, list(slots)
+        self._threads = threads
+        away = any(not is_here(slot.host) for slot in slots)
+        self.spool = Spool(Path(tempfile.mkdtemp(prefix="cortigraph-train-", dir=shared if away else None)))
+        self._watch = Watch(self.spool, len(slots), silence, stall)
         self._asked = 0
-        self._beats: dict[int, tuple[int, float]] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._rendezvous, port = _start_rendezvous(workers)
+        self._meeting = open_meeting(engine, slots, max(stall, silence))
         try:
-            for rank in range(workers):
-                self._processes.append(self._start(rank, threads, port))
-            self._wait(
-                lambda: all(self.spool.ready(rank).exists() for rank in range(workers)), time.monotonic() + _START
-            )
+            for rank in range(len(slots)):
+                self._processes.append(self._start(rank))
+            self._wait(self._joined, time.monotonic() + _START)
         except BaseException:
             self._kill()
             raise
 
-    def _start(self, rank: int, threads: int, port: int) -> subprocess.Popen[bytes]:
+    def _start(self, rank: int) -> subprocess.Popen[bytes]:
+        slot = self.slots[rank]
+        command = [sys.executable, "-u", "-m", "cortigraph.train.worker", str(self.spool.folder)]
+        told = {**self._meeting.environment(rank), **_surroundings(self._threads, self.engine)}
+        here = is_here(slot.host)
+        if not here:
+            command, told = _remotely(slot.host, command, told), {}
         with self.spool.log(rank).open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-u", "-m", "cortigraph.train.worker", str(self.spool.folder)],
-                stdin=subprocess.DEVNULL,
+                command,
+                stdin=subprocess.DEVNULL if here else subprocess.PIPE,  # it ends when we are gone
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **_environment(rank, self.workers, threads, port)},
+                env={**os.environ, **told},
                 start_new_session=True,  # Ctrl-C is for us: we end the ranks in order
             )
 
@@ -77,32 +89,40 @@ class HorovodGroup:
         return [process.pid for process in self._processes]
 
     def ask(
-        self, request: dict[str, Any], on_progress: Callable[[str], None] | None = None
+        self,
+        request: dict[str, Any],
+        on_progress: Callable[[str], None] | None = None,
+        pause: Callable[[], bool] | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """Has the group do something, and waits for it.
 
         Args:
             request: For every rank.
             on_progress: Given each line of progress.
+            pause: Asked every second whether the group shall stop at the next commit.
 
         Returns:
             The number of the request, and its result.
 
         Raises:
-            TrainError: A rank died; the group is ended.
+            WorkerLostError: A rank is lost; the group is ended.
         """
         self._asked += 1
-        number, seen = self._asked, 0
+        number, seen, looked = self._asked, 0, time.monotonic()
         self.spool.ask(number, request)
         result = None
 
         def done() -> bool:
-            nonlocal seen, result
+            nonlocal seen, result, looked
             result = self.spool.result(number)  # before the lines: none is written after it
             for line in self.spool.progress(number, seen):
                 seen += 1
                 if on_progress is not None:
                     on_progress(line)
+            if pause is not None and time.monotonic() - looked > 1:
+                looked = time.monotonic()
+                if pause():
+                    self.spool.file(number, "pause").touch()
             return result is not None
 
         try:
@@ -117,29 +137,24 @@ class HorovodGroup:
         assert result is not None
         return number, result
 
+    def _joined(self) -> bool:
+        return all(self.spool.ready(rank).exists() for rank in range(len(self.slots)))
+
     def _wait(self, done: Callable[[], bool], until: float | None = None) -> None:
         while not done():
             for rank, process in enumerate(self._processes):
                 code = process.poll()
                 if code is not None and not done():
-                    raise TrainError(self._told(*self._first_dead(rank, code)))
-                if self._silent(rank) > self._silence:
-                    raise TrainError(self._told(rank, f"gave no sign of life for {self._silence:.0f} s"))
+                    raise self._lost(*self._first_dead(rank, code))
+            blamed, why = self._watch.look(len(self._processes))
+            if why:
+                raise self._lost(blamed, why)
             if until is not None and time.monotonic() > until:
-                missing = [rank for rank in range(self.workers) if not self.spool.ready(rank).exists()]
-                raise TrainError(self._told(missing[0], f"did not join within {_START:.0f} s"))
+                missing = [rank for rank in range(len(self.slots)) if not self.spool.ready(rank).exists()]
+                raise self._lost((missing[0],), f"did not join within {_START:.0f} s")
             time.sleep(_POLL)
 
-    def _silent(self, rank: int) -> float:
-        # By our own clock since we saw the beat change: a machine that slept, or clocks that differ, prove nothing.
-        beat, now = self.spool.last_beat(rank), time.monotonic()
-        before, since = self._beats.get(rank, (0, now))
-        if not beat or beat != before:
-            self._beats[rank] = (beat, now)
-            return 0.0
-        return now - since
-
-    def _first_dead(self, rank: int, code: int) -> tuple[int, str]:
+    def _first_dead(self, rank: int, code: int) -> tuple[tuple[int, ...], str]:
         # One that was killed takes the others with it: it is the one to name, not who noticed first.
         time.sleep(0.5)
         for other, process in enumerate(self._processes):
@@ -147,19 +162,30 @@ class HorovodGroup:
             if found is not None and found < 0:
                 rank, code = other, found
                 break
-        return rank, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return (rank,), f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
-    def _told(self, rank: int, what: str) -> str:
-        log = self.spool.log(rank)
+    def _lost(self, ranks: tuple[int, ...], what: str) -> WorkerLostError:
+        size = len(self.slots)
+        if ranks:
+            names = " and ".join(f"rank {rank}" for rank in ranks)
+            who = f"{names} of {size}" + self._where(ranks)
+            log = self.spool.log(ranks[0])
+        else:
+            who, log = f"all {size} ranks", self.spool.log(0)
         try:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]
         except OSError:
             lines = []
         tail = "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
-        return (
-            f"training ended: rank {rank} of {self.workers} {what}; the others were stopped, and the job can be "
-            f"started again from its last checkpoint. Last lines of {log}:\n{tail}"
+        return WorkerLostError(
+            f"training ended: {who} {what}; the others were stopped, and the job can be "
+            f"started again from its last checkpoint. Last lines of {log}:\n{tail}",
+            ranks,
         )
+
+    def _where(self, ranks: tuple[int, ...]) -> str:
+        away = sorted({self.slots[rank].host for rank in ranks if not is_here(self.slots[rank].host)})
+        return f" on {', '.join(away)}" if away else ""
 
     def close(self) -> None:
         """Tells the ranks to stop, ends those that do not, and removes the spool."""
@@ -177,7 +203,9 @@ class HorovodGroup:
                 process.kill()
         for process in self._processes:
             process.wait()
-        self._rendezvous()
+            if process.stdin is not None:
+                process.stdin.close()
+        self._meeting.close()
 
 
 def cores() -> int:
@@ -187,54 +215,19 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _start_rendezvous(workers: int) -> tuple[Callable[[], None], int]:
-    """Horovod's meeting point, on the loopback interface only; gives what stops it, and its port."""
-    from horovod.runner.common.util.hosts import get_host_assignments, parse_hosts
-    from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
-
-    server = RendezvousHTTPServer((_LOOPBACK, 0), RendezvousHandler, 0)
-    server.daemon_threads = True
-    server.init(get_host_assignments(parse_hosts(f"localhost:{workers}"), workers))
-    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="rendezvous").start()
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-
-    return stop, server.server_address[1]
-
-
-def _environment(rank: int, workers: int, threads: int, port: int) -> dict[str, str]:
-    package = str(Path(__file__).parents[2])
-    paths: Sequence[str] = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+def _surroundings(threads: int, engine: str) -> dict[str, str]:
     return {
-        "HOROVOD_RANK": str(rank),
-        "HOROVOD_SIZE": str(workers),
-        "HOROVOD_LOCAL_RANK": str(rank),
-        "HOROVOD_LOCAL_SIZE": str(workers),
-        "HOROVOD_CROSS_RANK": "0",
-        "HOROVOD_CROSS_SIZE": "1",
-        "HOROVOD_HOSTNAME": "localhost",
-        "HOROVOD_CONTROLLER": "gloo",
-        "HOROVOD_CPU_OPERATIONS": "gloo",
-        "HOROVOD_GLOO_IFACE": _loopback_interface(),
-        "HOROVOD_GLOO_RENDEZVOUS_ADDR": _LOOPBACK,
-        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
-        # in ms; at the usual 1 a step of a small network would mostly wait for the next cycle
-        "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.3"),
-        "HOROVOD_STALL_CHECK_TIME_SECONDS": str(_STALL // 3),
-        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(_STALL),
+        "CORTIGRAPH_ENGINE": engine,
         "OMP_NUM_THREADS": str(threads),
-        "GOMP_SPINCOUNT": "20000",  # see benchmarks/threads.py
         "MKL_NUM_THREADS": str(threads),
-        "PYTHONPATH": os.pathsep.join(paths),
+        "GOMP_SPINCOUNT": "20000",  # see benchmarks/threads.py
+        "PYTHONPATH": package_path(),
     }
 
 
-def _loopback_interface() -> str:
-    import psutil
-
-    for name, addresses in psutil.net_if_addrs().items():
-        if any(address.address == _LOOPBACK for address in addresses):
-            return str(name)
-    return "lo"
+def _remotely(host: str, command: Sequence[str], told: dict[str, str]) -> list[str]:
+    """The same command on another host, which has the same folders and Python in the same places."""
+    told = {**told, "CORTIGRAPH_STDIN": "watch"}
+    words = ["env", *(f"{name}={value}" for name, value in told.items()), *command]
+    shell = os.environ.get(REMOTE_SHELL, "ssh -o BatchMode=yes -o ServerAliveInterval=5")
+    return [*shlex.split(shell), host, f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(words)}"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from cortigraph.graph.errors import SetupError
-from cortigraph.train.engine import Engine
+from cortigraph.train.engine import Engine, Finish
 
 __all__ = ["HorovodEngine", "import_horovod", "why_missing"]
 
@@ -29,27 +29,31 @@ class HorovodEngine(Engine):
         self._hvd.init()
         super().__init__(rank=self._hvd.rank(), size=self._hvd.size())
 
-    def distribute(self, optimizer: Optimizer, named_parameters: Iterable[tuple[str, Parameter]]) -> Optimizer:
-        """Horovod's `DistributedOptimizer`: each gradient is averaged as soon as it is there, in named buckets."""
-        named = list(named_parameters)
+    def _distribute(self, optimizer: Optimizer, named: list[tuple[str, Parameter]], half: bool) -> Optimizer:
+        # Horovod's `DistributedOptimizer`: each gradient is averaged as soon as it is there, in named buckets.
         for _, parameter in named:
             # Horovod sends contiguous memory only, and a gradient is laid out as its parameter.
             parameter.data = parameter.data.contiguous()
-        wrapped: Optimizer = self._hvd.DistributedOptimizer(optimizer, named_parameters=named, op=self._hvd.Average)
+        kind = self._hvd.Compression.fp16 if half else self._hvd.Compression.none
+        wrapped: Optimizer = self._hvd.DistributedOptimizer(
+            optimizer, named_parameters=named, op=self._hvd.Average, compression=kind
+        )
         return wrapped
 
-    def reduce_sum(self, tensor: Tensor) -> Tensor:
-        """The sum over ranks."""
-        total: Tensor = self._hvd.allreduce(tensor.contiguous(), op=self._hvd.Sum)
-        return total
+    def _start_sum(self, tensor: Tensor) -> Finish:
+        handle = self._hvd.allreduce_async(tensor.contiguous(), op=self._hvd.Sum)
 
-    def gather(self, tensor: Tensor) -> Tensor:
-        """All ranks' rows in the order of ranks."""
+        def finish() -> Tensor:
+            total: Tensor = self._hvd.synchronize(handle)
+            return total
+
+        return finish
+
+    def _gather(self, tensor: Tensor) -> Tensor:
         rows: Tensor = self._hvd.allgather(tensor.contiguous())
         return rows
 
-    def broadcast(self, tensors: Sequence[Tensor]) -> None:
-        """Overwrites with rank 0's, all in one go."""
+    def _broadcast(self, tensors: Sequence[Tensor]) -> None:
         flat = [tensor.detach().contiguous() for tensor in tensors]
         # All are submitted before the first is waited for, so that Horovod can fuse them.
         handles = [self._hvd.broadcast_async_(tensor, root_rank=0) for tensor in flat]
@@ -76,7 +80,7 @@ def import_horovod() -> Any:
         raise SetupError(
             f"the horovod engine needs Horovod built for PyTorch with Gloo: {reason}. Run `make setup`, which builds "
             "it (HOROVOD_WITH_PYTORCH=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1, CMAKE_POLICY_VERSION_MINIMUM=3.5, "
-            "and a compiler wrapper that adds -std=gnu++20 last), or choose the single engine"
+            "and a compiler wrapper that adds -std=gnu++20 last), or choose the torch engine, which needs nothing more"
         )
     return import_module("horovod.torch")
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cortigraph.graph.errors import InputError
 from cortigraph.regions.blueprint import Blueprint
+from cortigraph.train.exchange import Exchange
 from cortigraph.train.settings import TrainSettings
 
 __all__ = ["Epoch", "Metrics", "Outcome", "TrainJob"]
@@ -50,6 +51,7 @@ class TrainJob(_Record):
             returns it at once. Whoever started the job removes the folder once the outcome is safe.
         fit_split: What is learned from: a split, or several joined by `+`.
         watch_split: What decides when to stop and which state is best; None keeps the last state.
+        exchange: How workers exchange what they learn.
     """
 
     blueprint: Blueprint
@@ -58,6 +60,7 @@ class TrainJob(_Record):
     work: Path
     fit_split: str = "train"
     watch_split: str | None = "valid"
+    exchange: Exchange = Exchange()
 
     def key(self, fingerprint: str) -> str:
         """A hash of all that decides the outcome; where files lie does not.
@@ -66,7 +69,8 @@ class TrainJob(_Record):
             fingerprint: Of the data set.
         """
         settings = self.settings.model_dump(exclude={"checkpoint_seconds", "cache_bytes"})
-        parts = [self.blueprint.to_json(), fingerprint, settings, self.fit_split, self.watch_split]
+        exchange = self.exchange.model_dump(exclude={"commit_steps"})
+        parts = [self.blueprint.to_json(), fingerprint, settings, self.fit_split, self.watch_split, exchange]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -101,6 +105,7 @@ class Outcome(_Record):
         history: Every epoch.
         workers: How many trained together.
         parameters: How many were trained.
+        exchanged: Bytes of gradients and parameters that each worker gave to be averaged, since the last resume.
     """
 
     metrics: dict[str, Metrics]
@@ -112,6 +117,7 @@ class Outcome(_Record):
     history: list[Epoch]
     workers: int
     parameters: int
+    exchanged: int = 0
 
     @property
     def trained(self) -> dict[str, Any]:

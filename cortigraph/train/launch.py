@@ -1,4 +1,4 @@
-"""Trainers: run jobs in this process, or in a group of Horovod processes that is started once for all of them.
+"""Trainers: run jobs in this process, or in a group of processes that is started once for all of them.
 
 with trainer("horovod", workers=2, weights=store) as t:
     outcome = t.fit(job, on_epoch=print)
@@ -6,49 +6,56 @@ with trainer("horovod", workers=2, weights=store) as t:
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from pydantic import JsonValue
 
-from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.errors import InputError
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.cluster import Cluster
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import ENGINES
 from cortigraph.train.errors import DivergedError, TrainError
 from cortigraph.train.evaluate import Evaluation, evaluate
 from cortigraph.train.features import FEATURES, Features
-from cortigraph.train.group import HorovodGroup, cores
-from cortigraph.train.horovod import import_horovod
+from cortigraph.train.group import Group, cores
 from cortigraph.train.job import Epoch, Outcome, TrainJob
 from cortigraph.train.loop import fit
 from cortigraph.train.randomness import threads as torch_threads
+from cortigraph.train.regroup import Regrouping
 from cortigraph.train.single import SingleEngine
+from cortigraph.train.tasks import find_task
 
 __all__ = ["Trainer", "trainer"]
 
 OnEpoch = Callable[[Epoch], None]
+OnLine = Callable[[str], None]
 
 
 class Trainer(ABC):
     """Runs jobs. A context manager: whatever it started is ended on every way out.
 
     Args:
-        engine: Name of the engine.
-        workers: Processes that train together.
-        threads: Of each.
+        cluster: Who trains together.
+        threads: Of each worker.
         weights: Where weights are read and written.
+        modules: Imported by each worker first.
     """
 
-    def __init__(self, engine: str, workers: int, threads: int, weights: WeightStore) -> None:
-        self.engine = engine
-        self.workers = workers
+    def __init__(self, cluster: Cluster, threads: int, weights: WeightStore, modules: Sequence[str]) -> None:
+        self.cluster = cluster
+        self.engine = cluster.chosen()
+        self.workers = cluster.workers
         self.threads = threads
         self.weights = weights
+        self.modules = list(modules)
 
     @abstractmethod
     def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None) -> Outcome:
@@ -62,6 +69,21 @@ class Trainer(ABC):
     @abstractmethod
     def evaluate(self, blueprint: Blueprint, dataset_folder: Path, split: str) -> Evaluation:
         """Metrics and probabilities of a network on a split; see `evaluate.evaluate`."""
+
+    @abstractmethod
+    def call(
+        self, task: str, arguments: Mapping[str, JsonValue], on_line: OnLine | None = None
+    ) -> dict[str, JsonValue]:
+        """Runs a registered task on all ranks; see `tasks`.
+
+        Args:
+            task: Its name; one of `modules` registers it.
+            arguments: For every rank, as JSON.
+            on_line: Given each line that rank 0 reports.
+
+        Returns:
+            Rank 0's answer.
+        """
 
     def close(self) -> None:  # noqa: B027 - a trainer may have nothing to end
         """Ends what was started."""
@@ -78,34 +100,45 @@ class Trainer(ABC):
 class _InProcess(Trainer):
     """Runs jobs in this process."""
 
-    def __init__(self, threads: int, weights: WeightStore) -> None:
-        super().__init__("single", 1, threads, weights)
+    def __init__(self, cluster: Cluster, threads: int, weights: WeightStore, modules: Sequence[str]) -> None:
+        super().__init__(cluster, threads, weights, modules)
         self._features = Features(FEATURES)
 
     def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None) -> Outcome:
+        job = _with_exchange(job, self.cluster)
         return fit(job, SingleEngine(), self.weights, on_epoch, self.threads, self._features)
 
     def evaluate(self, blueprint: Blueprint, dataset_folder: Path, split: str) -> Evaluation:
         with torch_threads(self.threads):
             return evaluate(blueprint.build(self.weights), Dataset.open(dataset_folder), split)
 
+    def call(
+        self, task: str, arguments: Mapping[str, JsonValue], on_line: OnLine | None = None
+    ) -> dict[str, JsonValue]:
+        for module in self.modules:
+            importlib.import_module(module)
+        with torch_threads(self.threads):
+            return dict(find_task(task)(SingleEngine(), arguments, on_line or (lambda line: None)))
+
 
 class _InGroup(Trainer):
-    """Runs jobs in a Horovod group, started with the first job, and again with the next if it came to an end."""
+    """Runs jobs in a group, started with the first job, and again with the next if it came to an end."""
 
-    def __init__(
-        self, workers: int, threads: int, weights: WeightStore, modules: Sequence[str], silence: float
-    ) -> None:
-        super().__init__("horovod", workers, threads, weights)
-        self._modules = list(modules)
-        self._silence = silence
-        self.group: HorovodGroup | None = None
+    def __init__(self, cluster: Cluster, threads: int, weights: WeightStore, modules: Sequence[str]) -> None:
+        super().__init__(cluster, threads, weights, modules)
+        self._regrouping = Regrouping(cluster, self.engine, threads, weights.root)
+
+    @property
+    def group(self) -> Group | None:
+        """The one that is running, if any."""
+        return self._regrouping.group
 
     def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None) -> Outcome:
         def told(line: str) -> None:
             if on_epoch is not None:
                 on_epoch(Epoch.from_json(line))
 
+        job = _with_exchange(job, self.cluster)
         job = job.model_copy(update={"dataset_folder": job.dataset_folder.resolve(), "work": job.work.resolve()})
         number, result = self._ask({"kind": "fit", "job": job.to_json()}, told)
         self._clear(number)
@@ -122,26 +155,22 @@ class _InGroup(Trainer):
         self._clear(number)
         return Evaluation(result["metrics"], probabilities, np.array(dataset.target[rows]), rows)
 
-    def _ask(
-        self, request: dict[str, Any], on_progress: Callable[[str], None] | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        if self.group is None:
-            self.group = HorovodGroup(self.workers, self.threads, self._silence)
-        common = {"weights": str(self.weights.root.resolve()), "threads": self.threads, "modules": self._modules}
-        try:
-            number, result = self.group.ask({**common, **request}, on_progress)
-        except BaseException:
-            self.group = None  # it has ended itself; its logs stay where the error says they are
-            raise
-        if "input_error" in result:
-            self._clear(number)
-            raise InputError(result["input_error"])
-        if "diverged" in result:
-            self._clear(number)
-            raise DivergedError(result["diverged"])
-        if "error" in result:
-            self._clear(number)
-            raise TrainError(result["error"])
+    def call(
+        self, task: str, arguments: Mapping[str, JsonValue], on_line: OnLine | None = None
+    ) -> dict[str, JsonValue]:
+        number, result = self._ask({"kind": "call", "task": task, "arguments": dict(arguments)}, on_line)
+        self._clear(number)
+        answer: dict[str, JsonValue] = result["answer"]
+        return answer
+
+    def _ask(self, request: dict[str, Any], on_line: OnLine | None = None) -> tuple[int, dict[str, Any]]:
+        common = {"weights": str(self.weights.root.resolve()), "threads": self.threads, "modules": self.modules}
+        number, result = self._regrouping.ask({**common, **request}, on_line)
+        errors = {"input_error": InputError, "diverged": DivergedError, "error": TrainError}
+        for kind, error in errors.items():
+            if kind in result:
+                self._clear(number)
+                raise error(result[kind])
         return number, result
 
     def _clear(self, number: int) -> None:
@@ -149,13 +178,16 @@ class _InGroup(Trainer):
             self.group.spool.clear(number)
 
     def close(self) -> None:
-        if self.group is not None:
-            self.group.close()
-            self.group = None
+        self._regrouping.close()
+
+
+def _with_exchange(job: TrainJob, cluster: Cluster) -> TrainJob:
+    """A job that says nothing of the exchange takes the cluster's."""
+    return job if "exchange" in job.model_fields_set else job.model_copy(update={"exchange": cluster.exchange})
 
 
 def trainer(
-    engine: str = "single",
+    engine: str | Cluster = "single",
     workers: int = 1,
     *,
     weights: WeightStore,
@@ -166,15 +198,16 @@ def trainer(
     """What runs jobs.
 
     Args:
-        engine: `single` or `horovod`.
+        engine: `single`, `horovod` or `torch`; or a cluster, which says the rest as well.
         workers: Processes that train together; 1 with `single`.
         weights: Where weights are read and written.
         threads: Of each worker; left out, the cores are shared out.
-        modules: Imported by each worker first, for builders that are registered there and not by an entry point.
+        modules: Imported by each worker first, for builders and tasks that are registered there and not by an entry
+            point.
         silence: Seconds without a sign of life after which a worker is taken for dead.
 
     Returns:
-        A context manager. Horovod's processes start with the first job.
+        A context manager. The group's processes start with the first job.
 
     Raises:
         InputError: There is no such engine, or the number of workers does not fit it.
@@ -185,14 +218,18 @@ def trainer(
         ...     t.engine, t.workers
         ('single', 1)
     """
-    if engine not in ENGINES:
-        raise UnknownKeyError("engine", engine, ENGINES)
-    if workers < 1:
-        raise InputError(f"workers: expected at least 1, got {workers}")
-    share = threads or max(1, cores() // workers)
-    if engine == "single":
-        if workers != 1:
-            raise InputError(f"the single engine has 1 worker, got {workers}; choose the horovod engine for more")
-        return _InProcess(share, weights)
-    import_horovod()
-    return _InGroup(workers, share, weights, modules, silence)
+    if isinstance(engine, Cluster):
+        cluster = engine
+    else:
+        if engine not in ENGINES:
+            cluster = Cluster(1, engine)  # says what there is
+        cluster = Cluster(workers, engine, threads=threads, silence=silence)
+    chosen = cluster.chosen()
+    share = cluster.threads or max(1, cores() // cluster.most)
+    if chosen == "single":
+        return _InProcess(cluster, share, weights, modules)
+    if chosen == "horovod":
+        from cortigraph.train.horovod import import_horovod
+
+        import_horovod()
+    return _InGroup(cluster, share, weights, modules)

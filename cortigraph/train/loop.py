@@ -6,6 +6,7 @@ fit      build → compute frozen parts once → epochs of steps → keep the be
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,21 +14,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from cortigraph.graph.errors import InputError
-from cortigraph.regions.pathway import Pathway
 from cortigraph.regions.weights import WeightStore
-from cortigraph.train.augment import augment
-from cortigraph.train.checkpoint import Checkpoints, optimizer_tensors
+from cortigraph.train.checkpoint import Checkpoints
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
-from cortigraph.train.errors import DivergedError
-from cortigraph.train.evaluate import logits_of, metrics_of
+from cortigraph.train.errors import DivergedError, PausedError
 from cortigraph.train.features import Features
 from cortigraph.train.job import Epoch, Metrics, Outcome, TrainJob
-from cortigraph.train.randomness import generator, mixed, own_randomness, permutation, threads
-from cortigraph.train.samples import Samples, check_inputs, prepare
+from cortigraph.train.learner import Learner
+from cortigraph.train.randomness import own_randomness, permutation, threads
 
 __all__ = ["fit"]
 
@@ -41,6 +37,7 @@ def fit(
     on_epoch: OnEpoch | None = None,
     torch_threads: int | None = None,
     features: Features | None = None,
+    paused: Callable[[], bool] | None = None,
 ) -> Outcome:
     """Trains a network, or goes on where a killed run of the same job left off.
 
@@ -54,6 +51,7 @@ def fit(
         on_epoch: Called on rank 0 after each epoch.
         torch_threads: Threads of this process while it trains; None leaves them as they are.
         features: Outputs of frozen parts that earlier jobs computed, of which this one takes and leaves some.
+        paused: Asked on rank 0 at each commit whether to stop there.
 
     Returns:
         What came of it, the same on every rank. It also lies in `job.work` until that folder is removed: a caller that
@@ -61,14 +59,15 @@ def fit(
 
     Raises:
         InputError: The network was composed for other data, or a split is empty.
-        TrainError: The loss is not finite.
+        DivergedError: The loss is not finite.
+        PausedError: It was asked to stop; called again, it goes on from there.
     """
     with own_randomness(job.settings.seed), threads(torch_threads):
         dataset = Dataset.open(job.dataset_folder)
         known = _finished(job, dataset, engine, weights)
         if known is not None:
             return known
-        run = _Run(job, dataset, engine, weights, features)
+        run = _Run(job, dataset, engine, weights, features, paused)
         run.resume()
         while run.more():
             record = run.epoch()
@@ -79,9 +78,20 @@ def fit(
 
 @dataclass
 class _Progress:
-    """What has happened so far; goes into checkpoints as it is."""
+    """What has happened so far; goes into checkpoints as it is.
+
+    Args:
+        epoch: How many are over.
+        step: How many steps of the next one are.
+        total: Summed loss of those steps.
+        best_epoch: From 1.
+        best: Metrics on the watched split after it.
+        history: Every epoch.
+    """
 
     epoch: int = 0
+    step: int = 0
+    total: float = 0.0
     best_epoch: int = 0
     best: Metrics = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -91,180 +101,134 @@ class _Run:
     """One job on one rank."""
 
     def __init__(
-        self, job: TrainJob, dataset: Dataset, engine: Engine, weights: WeightStore, features: Features | None
+        self,
+        job: TrainJob,
+        dataset: Dataset,
+        engine: Engine,
+        weights: WeightStore,
+        features: Features | None,
+        paused: Callable[[], bool] | None,
     ) -> None:
         self.job, self.settings, self.engine, self.weights = job, job.settings, engine, weights
+        self.paused = paused or (lambda: False)
         self.began = time.perf_counter()
-        self.pathway = job.blueprint.build(weights)
-        check_inputs(self.pathway, dataset)
-        self.state = _trained_state(self.pathway)
-        engine.broadcast(list(self.state.values()))
-        named = [(name, value) for name, value in self.pathway.named_parameters() if value.requires_grad]
-        self.parameters = [parameter for _, parameter in named]
-        self.optimizer = self._optimizer(named) if named else None
-        self.state = _trained_state(self.pathway)  # again, because an engine may lay parameters out anew
-        self.fitted = self._samples(dataset, job.fit_split, features)
-        self.watched = self._samples(dataset, job.watch_split, features) if job.watch_split else None
+        self.learner = _learner(job)(job, dataset, engine, weights, features)
         self.checkpoints = Checkpoints(job.work, job.key(dataset.fingerprint), self.settings.checkpoint_seconds)
         self.progress = _Progress()
-        self.best_state = _copied(self.state)
+        self.best_state = _copied(self.learner.state)
         self.done, self.training_seconds = 0, 0.0
-
-    def _samples(self, dataset: Dataset, split: str, features: Features | None) -> Samples:
-        if not len(dataset.rows(split)):
-            raise InputError(f"the {split} split of {dataset.folder} is empty")
-        return prepare(self.pathway, dataset, split, self.engine, self.settings.cache_bytes, features)
-
-    def _optimizer(self, named: list[tuple[str, torch.nn.Parameter]]) -> torch.optim.Optimizer:
-        optimizer = torch.optim.AdamW(
-            [parameter for _, parameter in named],
-            lr=self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
-            fused=all(parameter.dtype == torch.float32 for _, parameter in named),
-        )
-        return self.engine.distribute(optimizer, named)
+        engine.exchanged = 0
 
     @property
     def steps(self) -> int:
         """Per epoch."""
-        return -(-len(self.fitted) // self.settings.batch)
+        return -(-len(self.learner.fitted) // self.settings.batch)
 
     def more(self) -> bool:
         """Whether another epoch is worth running."""
-        if self.optimizer is None or self.progress.epoch >= self.settings.epochs:
+        if not self.learner.size or self.progress.epoch >= self.settings.epochs:
             return False
-        return self.watched is None or self.progress.epoch - self.progress.best_epoch < self.settings.patience
+        return self.learner.watched is None or self.progress.epoch - self.progress.best_epoch < self.settings.patience
 
     def epoch(self) -> Epoch:
-        """One pass over the samples, then a look at the watched split."""
+        """One pass over the samples, or what is left of it, then a look at the watched split."""
         began = time.perf_counter()
-        self.progress.epoch += 1
-        loss, rate = self._pass(self.progress.epoch)
+        first, epoch = self.progress.step, self.progress.epoch + 1
+        loss, rate = self._pass(epoch)
         self.training_seconds += time.perf_counter() - began
-        self.done += len(self.fitted)
-        if not torch.isfinite(torch.tensor(loss)):
+        self.done += len(self.learner.fitted) - first * self.settings.batch
+        if not math.isfinite(loss):
             raise DivergedError(
-                f"the loss is {loss} in epoch {self.progress.epoch}; lower settings.learning_rate "
-                f"(now {self.settings.learning_rate})"
+                f"the loss is {loss} in epoch {epoch}; lower settings.learning_rate (now {self.settings.learning_rate})"
             )
-        watch = self._measure(self.watched) if self.watched is not None else {}
-        if self.watched is None or _better(watch, self.progress.best, self.settings.metric):
-            self.progress.best, self.progress.best_epoch = watch, self.progress.epoch
-            self.best_state = _copied(self.state)
+        watch = self.learner.measure(self.learner.watched) if self.learner.watched is not None else {}
+        progress = self.progress
+        progress.epoch, progress.step, progress.total = epoch, 0, 0.0
+        if self.learner.watched is None or _better(watch, progress.best, self.settings.metric):
+            progress.best, progress.best_epoch = watch, epoch
+            self.best_state = _copied(self.learner.state)
         seconds = time.perf_counter() - began
-        record = Epoch(epoch=self.progress.epoch, loss=loss, watch=watch, rate=rate, seconds=seconds)
-        self.progress.history.append(record.model_dump())
-        if self.engine.rank == 0 and self.checkpoints.due():
-            self._save()
+        record = Epoch(epoch=epoch, loss=loss, watch=watch, rate=rate, seconds=seconds)
+        progress.history.append(record.model_dump())
+        self._commit()
         return record
 
     def _pass(self, epoch: int) -> tuple[float, float]:
-        self.pathway.train()
-        order = permutation(len(self.fitted), self.settings.seed, epoch)
-        total = torch.zeros(())
-        rate = self.settings.learning_rate
-        for step in range(self.steps):
+        self.learner.begin()
+        order = permutation(len(self.learner.fitted), self.settings.seed, epoch)
+        # Of all ranks, where the pass was interrupted: it stands with rank 0 from then on.
+        total = torch.tensor(self.progress.total if self.engine.rank == 0 else 0.0)
+        rate, every = self.settings.learning_rate, self.job.exchange.commit_steps
+        for step in range(self.progress.step, self.steps):
             batch = order[step * self.settings.batch : (step + 1) * self.settings.batch]
             rate = self.settings.rate((epoch - 1) * self.steps + step, self.settings.epochs * self.steps)
-            total += self._step(batch, epoch, step, rate)
-        self._align_buffers()
-        return float(self.engine.reduce_sum(total)) / len(self.fitted), rate
+            total += self.learner.learn(batch, epoch, step, rate)
+            if every and (step + 1) % every == 0 and step + 1 < self.steps:
+                self.learner.settle()
+                self.progress.step, self.progress.total = step + 1, float(self.engine.reduce_sum(total))
+                total.fill_(self.progress.total if self.engine.rank == 0 else 0.0)
+                self._commit()
+        self.learner.settle()
+        return float(self.engine.reduce_sum(total)) / len(self.learner.fitted), rate
 
-    def _step(self, batch: Tensor, epoch: int, step: int, rate: float) -> Tensor:
-        """Learns from one batch of all ranks; gives the summed loss of this rank's part."""
-        assert self.optimizer is not None
-        part = slice(*self.engine.slice(len(batch)))
-        weight = 1.0 if part.stop > part.start else 0.0
-        if not weight:  # fewer samples than ranks: this one takes part in the exchange with a gradient of zero
-            part = slice(0, 1)
-        values = self.fitted.take(batch[part])
-        draw = generator(self.settings.seed, epoch, step)
-        values = augment(values, self.fitted.raw, self.settings, draw, part, len(batch))
-        torch.manual_seed(mixed(self.settings.seed, epoch, step, self.engine.rank))  # for modules that draw themselves
-        logits = self.pathway.run(values)[self.job.blueprint.output]
-        smoothing = self.settings.label_smoothing
-        target = self.fitted.target[batch[part]]
-        loss = weight * functional.cross_entropy(logits, target, reduction="sum", label_smoothing=smoothing)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
-        # Ranks' gradients are averaged; scaled so, their mean is the gradient of the mean over the whole batch.
-        torch.autograd.backward(loss * (self.engine.size / len(batch)))
-        self.optimizer.step()
-        return loss.detach()
-
-    def _align_buffers(self) -> None:
-        # Running statistics differ between ranks; all go on from their mean, and measure the same network.
-        if self.engine.size > 1:
-            for name, buffer in self.pathway.named_buffers():
-                if buffer.is_floating_point() and name in self.state:
-                    buffer.copy_(self.engine.reduce_sum(buffer) / self.engine.size)
-
-    def _measure(self, samples: Samples) -> Metrics:
-        return metrics_of(logits_of(self.pathway, samples, self.engine), samples.target)
-
-    def _save(self) -> None:
-        assert self.optimizer is not None
-        tensors = {f"now.{name}": value for name, value in self.state.items()}
-        tensors |= {f"best.{name}": value for name, value in self.best_state.items()}
-        adam = optimizer_tensors(self.optimizer, self.parameters)
-        self.checkpoints.write(tensors | {f"adam.{name}": value for name, value in adam.items()}, vars(self.progress))
+    def _commit(self) -> None:
+        """Writes a checkpoint if it is time for one, and stops here if that is asked; ranks are settled."""
+        asked = self.engine.rank == 0 and self.paused()
+        stop = bool(self.engine.reduce_sum(torch.tensor(float(asked)))) if self.engine.size > 1 else asked
+        if self.engine.rank == 0 and (stop or self.checkpoints.due()):
+            tensors = self.learner.tensors()
+            tensors |= {f"best.{name}": value for name, value in self.best_state.items()}
+            self.checkpoints.write(tensors, vars(self.progress))
+        if stop:
+            raise PausedError("the job was asked to stop; given again, it goes on from here")
 
     def resume(self) -> None:
         """Takes up the last checkpoint, if rank 0 has one, on every rank."""
-        if self.optimizer is None:
+        if not self.learner.size:
             return
         found = self.checkpoints.read() if self.engine.rank == 0 else None
         told = self.engine.share(json.dumps(found[1] if found else None))
         if json.loads(told) is None:
             return
         self.progress = _Progress(**json.loads(told))
-        targets = {f"now.{name}": value for name, value in self.state.items()}
+        targets = self.learner.tensors()
         targets |= {f"best.{name}": value for name, value in self.best_state.items()}
-        adam = optimizer_tensors(self.optimizer, self.parameters)
-        targets |= {f"adam.{name}": value for name, value in adam.items()}
         if found is not None:
             for name, target in targets.items():
                 target.copy_(found[0][name])
-        self.engine.broadcast(list(targets.values()))
+        self.learner.resumed(targets)
 
     def finish(self) -> Outcome:
         """Goes back to the best state, measures it and keeps it."""
-        for name, tensor in self.state.items():
+        learner = self.learner
+        for name, tensor in learner.state.items():
             tensor.copy_(self.best_state[name])
-        metrics = {self.job.fit_split: self._measure(self.fitted)}
-        if self.watched is not None and self.job.watch_split is not None:
-            metrics[self.job.watch_split] = self._measure(self.watched)
+        metrics = {self.job.fit_split: learner.measure(learner.fitted)}
+        if learner.watched is not None and self.job.watch_split is not None:
+            metrics[self.job.watch_split] = learner.measure(learner.watched)
         outcome = Outcome(
             metrics=metrics,
             best_epoch=self.progress.best_epoch,
             epochs=self.progress.epoch,
             seconds=time.perf_counter() - self.began,
             samples_per_second=self.done / self.training_seconds if self.training_seconds else 0.0,
-            weights=self._keep(),
+            weights=learner.keep(self.weights),
             history=[Epoch(**record) for record in self.progress.history],
             workers=self.engine.size,
-            parameters=sum(parameter.numel() for parameter in self.parameters),
+            parameters=learner.size,
+            exchanged=self.engine.exchanged,
         )
         if self.engine.rank == 0:
             _note(self.job, self.checkpoints, outcome)
         return outcome
 
-    def _keep(self) -> dict[str, str]:
-        hashes = {}
-        if self.engine.rank == 0:
-            for node in self.job.blueprint.nodes:
-                module = self.pathway.regions[node.name]
-                if not node.frozen and any(True for _ in module.parameters()):
-                    hashes[node.name] = self.weights.save(module.state_dict())
-        kept: dict[str, str] = json.loads(self.engine.share(json.dumps(hashes)))
-        return kept
 
+def _learner(job: TrainJob) -> type[Learner]:
+    if job.exchange.split == "network":
+        from cortigraph.train.staged import StagedLearner
 
-def _trained_state(pathway: Pathway) -> dict[str, Tensor]:
-    # The tensors themselves, not copies, of all that training may change.
-    frozen = tuple(f"regions.{name}." for name in pathway.frozen)
-    return {name: value for name, value in pathway.state_dict().items() if not name.startswith(frozen)}
+        return StagedLearner
+    return Learner
 
 
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:

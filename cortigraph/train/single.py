@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from cortigraph.train.engine import Engine
+from cortigraph.train.engine import Engine, Finish
 
 __all__ = ["SingleEngine"]
 
@@ -19,17 +19,14 @@ class SingleEngine(Engine):
     def __init__(self) -> None:
         super().__init__(rank=0, size=1)
 
-    def distribute(self, optimizer: Optimizer, named_parameters: Iterable[tuple[str, Parameter]]) -> Optimizer:
-        """The optimizer itself."""
+    def _distribute(self, optimizer: Optimizer, named: list[tuple[str, Parameter]], half: bool) -> Optimizer:
         return optimizer
 
-    def reduce_sum(self, tensor: Tensor) -> Tensor:
-        """The tensor itself."""
+    def _start_sum(self, tensor: Tensor) -> Finish:
+        return lambda: tensor
+
+    def _gather(self, tensor: Tensor) -> Tensor:
         return tensor
 
-    def gather(self, tensor: Tensor) -> Tensor:
-        """The tensor itself."""
-        return tensor
-
-    def broadcast(self, tensors: Sequence[Tensor]) -> None:
+    def _broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Nothing: the tensors are rank 0's."""

@@ -2,7 +2,8 @@
 
 000001.request.json     what is asked            000001.progress    one line of JSON per epoch
 000001.result.json      what came of it          000001.probabilities.npy
-rank-0.ready            this rank has joined     rank-0.beat        touched every second
+000001.pause            stop at the next commit
+rank-0.ready            this rank has joined     rank-0.beat        its exchanges, written every second
 rank-0.log              all that it printed
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -87,14 +89,23 @@ class Spool:
         except OSError:
             return 0
 
-    def beat(self, rank: int) -> None:
-        """Gives a sign of life every second, from a thread, as long as this process lives and the folder is there."""
-        path = self.folder / f"rank-{rank}.beat"
+    def exchanges(self, rank: int) -> tuple[int, int]:
+        """How many exchanges a rank has come to, and come back from, when it last gave a sign of life."""
+        words = self._read(f"rank-{rank}.beat").split()
+        return (int(words[0]), int(words[1])) if len(words) == 2 else (0, 0)
+
+    def beat(self, rank: int, exchanges: Callable[[], tuple[int, int]]) -> None:
+        """Gives a sign of life every second, from a thread, as long as this process lives and the folder is there.
+
+        Args:
+            rank: This one.
+            exchanges: Tells how many exchanges it has come to, and come back from.
+        """
 
         def beating() -> None:
             with suppress(OSError):  # the folder is removed when the group is closed
                 while self.folder.is_dir():
-                    path.touch()
+                    self._write(f"rank-{rank}.beat", "{} {}".format(*exchanges()))
                     time.sleep(1)
 
         threading.Thread(target=beating, daemon=True, name="beat").start()

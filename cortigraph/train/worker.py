@@ -2,6 +2,7 @@
 
 python -m cortigraph.train.worker SPOOL                     started by `launch`, one process per rank
 horovodrun -np 2 python -m cortigraph.train.worker JOB.json WEIGHTS    one job, on any hosts that share the folders
+torchrun --nproc-per-node 2 -m cortigraph.train.worker JOB.json WEIGHTS    the same
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,15 @@ from cortigraph.graph.errors import CortigraphError, InputError
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
 from cortigraph.train.data.dataset import Dataset
-from cortigraph.train.engine import Engine, open_engine
-from cortigraph.train.errors import DivergedError
+from cortigraph.train.engine import Engine, join, open_engine
+from cortigraph.train.errors import DivergedError, PausedError
 from cortigraph.train.evaluate import evaluate
 from cortigraph.train.features import FEATURES, Features
 from cortigraph.train.job import TrainJob
 from cortigraph.train.loop import fit
+from cortigraph.train.meeting import bind_interface
 from cortigraph.train.spool import Spool
+from cortigraph.train.tasks import find_task
 
 __all__ = ["main", "serve"]
 
@@ -51,8 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     if target.is_file():
         return _one_job(target, WeightStore(Path(arguments[1])))
     spool = Spool(target)
-    spool.beat(int(os.environ.get("HOROVOD_RANK", "0")))
-    engine = open_engine("horovod")
+    joined: list[Engine] = []
+    rank = int(os.environ.get("HOROVOD_RANK") or os.environ["RANK"])
+    spool.beat(rank, lambda: (joined[0].arrived, joined[0].left) if joined else (0, 0))
+    bind_interface()
+    engine = open_engine(os.environ["CORTIGRAPH_ENGINE"])
+    joined.append(engine)
     spool.ready(engine.rank).touch()
     serve(engine, spool)
     engine.close()
@@ -69,7 +77,7 @@ def serve(engine: Engine, spool: Spool) -> None:
     number, features = 1, Features(FEATURES)
     while True:
         waited = spool.wait_request(number, _IDLE) if engine.rank == 0 else ""
-        # Also when there is none, so that no rank waits so long that Horovod takes the group for stalled.
+        # Also when there is none, so that no rank waits so long that its engine takes the group for stalled.
         text = engine.share(waited)
         if not text:
             continue
@@ -90,11 +98,15 @@ def _answer(request: dict[str, Any], number: int, engine: Engine, spool: Spool, 
             importlib.import_module(module)
         if request["kind"] == "fit":
             return _fit(request, number, engine, spool, features)
+        if request["kind"] == "call":
+            return {"answer": _call(request, number, engine, spool)}
         return _evaluate(request, number, engine, spool)
     except InputError as error:
         return {"input_error": list(error.problems)}
     except DivergedError as error:
         return {"diverged": str(error)}
+    except PausedError:
+        return {"paused": True}
     except CortigraphError as error:
         return {"error": str(error)}
 
@@ -107,8 +119,20 @@ def _fit(request: dict[str, Any], number: int, engine: Engine, spool: Spool, fea
         on_epoch=lambda epoch: spool.report(number, epoch.to_json()),
         torch_threads=request["threads"],
         features=features,
+        paused=spool.file(number, "pause").exists,
     )
     return {"outcome": outcome.to_json()}
+
+
+def _call(request: dict[str, Any], number: int, engine: Engine, spool: Spool) -> dict[str, Any]:
+    def report(line: str) -> None:
+        if engine.rank == 0:
+            spool.report(number, line)
+
+    from cortigraph.train.randomness import threads
+
+    with threads(request["threads"]):
+        return dict(find_task(request["task"])(engine, request["arguments"], report))
 
 
 def _evaluate(request: dict[str, Any], number: int, engine: Engine, spool: Spool) -> dict[str, Any]:
@@ -120,7 +144,7 @@ def _evaluate(request: dict[str, Any], number: int, engine: Engine, spool: Spool
 
 
 def _one_job(job: Path, weights: WeightStore) -> int:
-    engine = open_engine("horovod")
+    engine = join()
     try:
         outcome = fit(TrainJob.from_json(job.read_text(encoding="utf-8")), engine, weights)
     except CortigraphError as error:
@@ -133,16 +157,26 @@ def _one_job(job: Path, weights: WeightStore) -> int:
 
 
 def _die_with_parent(target: Path) -> None:
-    # A parent that is killed cannot tell us; its child is then given to another process, and that we can see.
+    # A parent that is killed cannot tell us; its child is then given to another process, and that we can see. On
+    # another host the parent is not ours: there our input ends.
     parent = os.getppid()
 
-    def watching() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+    def orphaned() -> None:
         if target.is_dir():
             shutil.rmtree(target, ignore_errors=True)  # nobody is left to read it
         os._exit(_ORPHAN)  # the main thread may be waiting for ranks that are gone as well
 
+    def until_given_away() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        orphaned()
+
+    def until_input_ends() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(_ORPHAN)  # the folder is left: it may be the line that broke, and not the parent
+
+    watching: Callable[[], None] = until_input_ends if os.environ.get("CORTIGRAPH_STDIN") else until_given_away
     threading.Thread(target=watching, daemon=True, name="parent").start()
 
 
