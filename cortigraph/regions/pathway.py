@@ -18,14 +18,14 @@ class Pathway(nn.Module):
 
     Args:
         blueprint: What it was built from.
-        modules: One module per node, by name.
+        modules: One module per node, by name; where a network is split between workers, of this worker's nodes only.
     """
 
     def __init__(self, blueprint: Blueprint, modules: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.blueprint = blueprint
         self.regions = nn.ModuleDict(modules)
-        self.frozen = frozenset(node.name for node in blueprint.nodes if node.frozen)
+        self.frozen = frozenset(node.name for node in blueprint.nodes if node.frozen and node.name in modules)
         for name in self.frozen:
             self.regions[name].requires_grad_(False)
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cortigraph.regions.ports import Port
 from cortigraph.regions.probes import probes
 
-__all__ = ["BATCH", "Profile", "profile"]
+__all__ = ["BATCH", "Profile", "flops", "profile"]
 
 BATCH = 32
 _WARM_UP, _RUNS, _BATCH_RUNS = 2, 15, 5
@@ -68,6 +68,17 @@ def profile(module: nn.Module, inputs: Sequence[Port]) -> Profile:
             )
     finally:
         module.train(was_training)
+
+
+def flops(module: nn.Module, inputs: Sequence[Port]) -> int:
+    """Floating-point operations for one sample; the module is run once, in the mode that it is in.
+
+    Args:
+        module: Run as it is.
+        inputs: What `forward` is given, every size known.
+    """
+    with torch.no_grad():
+        return _flops(module, [probes(port, 1, seed=i) for i, port in enumerate(inputs)])
 
 
 def _flops(module: nn.Module, values: Sequence[Tensor]) -> int:

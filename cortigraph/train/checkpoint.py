@@ -6,9 +6,11 @@ Random numbers need not be kept: they are functions of seed, epoch and step.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +23,24 @@ from torch.optim import Optimizer
 
 __all__ = ["Checkpoints", "optimizer_tensors"]
 
-_NAME = "checkpoint.safetensors"
+_LOG = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The checkpoints of one job in its work folder. Only rank 0 writes.
+    """The checkpoints of one job in its work folder, all written by one rank.
 
     Args:
         work: The job's work folder; made when the first checkpoint is written.
         key: Of the job: a checkpoint of another job is not one.
         interval: Least seconds between two.
+        part: Where every rank writes its own part of the network, the number of this one: the last two are kept then,
+            because a kill may come when some have written the newest and others have not.
     """
 
-    def __init__(self, work: Path, key: str, interval: float) -> None:
-        self._file = work / _NAME
-        self.key = key
+    def __init__(self, work: Path, key: str, interval: float, part: int | None = None) -> None:
+        names = ["checkpoint"] if part is None else [f"checkpoint-{part}-{turn}" for turn in "ab"]
+        self._files = [work / f"{name}.safetensors" for name in names]
+        self._key = key
         self._interval = interval
         self._last = time.monotonic()
 
@@ -44,37 +49,54 @@ class Checkpoints:
         return time.monotonic() - self._last >= self._interval
 
     def write(self, tensors: Mapping[str, Tensor], told: dict[str, Any]) -> None:
-        """Writes a checkpoint in the place of the one before.
+        """Writes a checkpoint in the place of the oldest.
+
+        A disk that is full loses nothing but this checkpoint: the one before stays, and training goes on.
 
         Args:
             tensors: All state that changes, by name.
             told: What else must be known, as JSON.
         """
         plain = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-        content = save(plain, metadata={"key": self.key, "told": json.dumps(told)})
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial")
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(self._file)
+        content = save(plain, metadata={"key": self._key, "told": json.dumps(told)})
+        file = self._files[0]
+        partial = file.with_suffix(".partial")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(file)
+            self._files.append(self._files.pop(0))
+        except OSError as error:
+            _LOG.warning("no checkpoint was written to %s: %s; the one before stays", file, error.strerror or error)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
         self._last = time.monotonic()
 
     def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The last checkpoint of this job, or None where there is none that can be used."""
+        return next(iter(self.all()), None)
+
+    def all(self) -> list[tuple[dict[str, Tensor], dict[str, Any]]]:
+        """Every checkpoint of this job that can be used."""
+        return [found for file in self._files if (found := self._read(file)) is not None]
+
+    def _read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         try:
-            with safe_open(self._file, framework="pt") as opened:
+            with safe_open(file, framework="pt") as opened:
                 metadata = opened.metadata() or {}
-                if metadata.get("key") != self.key:
+                if metadata.get("key") != self._key:
                     return None
                 return {name: opened.get_tensor(name) for name in opened.keys()}, json.loads(metadata["told"])  # noqa: SIM118
         except (OSError, SafetensorError, ValueError, KeyError):
             return None
 
     def clear(self) -> None:
-        """Removes the checkpoint, once the outcome is written."""
-        self._file.unlink(missing_ok=True)
+        """Removes the checkpoints, once the outcome is written."""
+        for file in self._files:
+            file.unlink(missing_ok=True)
 
 
 def optimizer_tensors(optimizer: Optimizer, named: Sequence[tuple[str, Parameter]]) -> dict[str, Tensor]:

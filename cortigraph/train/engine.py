@@ -60,7 +60,7 @@ class Engine(ABC):
 
     def step(self, optimizer: Optimizer) -> None:
         """Waits for the mean of the gradients and takes the step."""
-        with self._waiting():
+        with self.waiting():
             optimizer.step()
         self.exchanged += self._step_bytes
 
@@ -82,7 +82,7 @@ class Engine(ABC):
 
     def reduce_sum(self, tensor: Tensor) -> Tensor:
         """The sum over ranks, the same on each."""
-        with self._waiting():
+        with self.waiting():
             return self._start_sum(tensor)()
 
     def start_sum(self, tensor: Tensor) -> Finish:
@@ -91,19 +91,19 @@ class Engine(ABC):
         finish = self._start_sum(tensor)
 
         def waited() -> Tensor:
-            with self._waiting():
+            with self.waiting():
                 return finish()
 
         return waited
 
     def gather(self, tensor: Tensor) -> Tensor:
         """All ranks' rows in the order of ranks; ranks may hold different numbers of rows."""
-        with self._waiting():
+        with self.waiting():
             return self._gather(tensor)
 
     def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Overwrites every tensor with rank 0's."""
-        with self._waiting():
+        with self.waiting():
             self._broadcast(tensors)
 
     @abstractmethod
@@ -138,6 +138,16 @@ class Engine(ABC):
             self.broadcast([data])
         return data.numpy().tobytes().decode()
 
+    def share_all(self, text: str) -> list[str]:
+        """Every rank's text, in the order of ranks, on every rank."""
+        import torch
+
+        data = text.encode()
+        lengths = self.gather(torch.tensor([len(data)])).tolist()
+        everything = self.gather(torch.tensor(list(data), dtype=torch.uint8)).numpy().tobytes()
+        ends = [sum(lengths[: rank + 1]) for rank in range(self.size)]
+        return [everything[end - length : end].decode() for end, length in zip(ends, lengths, strict=True)]
+
     def slice(self, count: int) -> tuple[int, int]:
         """Which of `count` items are this rank's: begin and end; together the ranks have each item once.
 
@@ -151,8 +161,8 @@ class Engine(ABC):
         return _bound(self.shares[: self.rank], count), _bound(self.shares[: self.rank + 1], count)
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        # Who watches from outside sees by these two who keeps whom waiting.
+    def waiting(self) -> Iterator[None]:
+        """Around whatever waits for another rank: who watches from outside sees by it who keeps whom waiting."""
         self.arrived += 1
         yield
         self.left += 1

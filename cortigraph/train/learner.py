@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from cortigraph.regions.pathway import Pathway
 from cortigraph.regions.weights import WeightStore
 from cortigraph.train.augment import augment
 from cortigraph.train.averaging import Averaging, averaging
-from cortigraph.train.checkpoint import optimizer_tensors
+from cortigraph.train.checkpoint import Checkpoints, optimizer_tensors
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
 from cortigraph.train.evaluate import logits_of, metrics_of
@@ -44,8 +45,8 @@ class Learner:
         self.job, self.settings, self.engine = job, job.settings, engine
         self.speed = Speed(engine, job.exchange.adapt)
         self.pathway = self._build(weights)
-        self._check(dataset)
-        engine.broadcast(list(self._trained_state().values()))
+        check_inputs(self.pathway, dataset)
+        self._agree()
         self.named = [(name, value) for name, value in self.pathway.named_parameters() if value.requires_grad]
         self.averaging: Averaging | None = self._averaging() if self.named else None
         self.state = self._trained_state()  # only now, because an engine may lay parameters out anew
@@ -55,8 +56,9 @@ class Learner:
     def _build(self, weights: WeightStore) -> Pathway:
         return self.job.blueprint.build(weights)
 
-    def _check(self, dataset: Dataset) -> None:
-        check_inputs(self.pathway, dataset)
+    def _agree(self) -> None:
+        """All ranks set out from the same state."""
+        self.engine.broadcast(list(self._trained_state().values()))
 
     def _trained_state(self) -> dict[str, Tensor]:
         # The tensors themselves, not copies, of all that training may change.
@@ -125,8 +127,18 @@ class Learner:
 
     def _values(self, batch: Tensor, part: slice, epoch: int, step: int) -> dict[str, Tensor]:
         values = self.fitted.take(batch[part])
+        missing = [ref for ref in self.pathway.needed() if "." in ref and ref not in values]
+        if missing:  # not kept in memory; from inputs as they are, as they would have been
+            with torch.no_grad():
+                known = self.pathway.run(values, missing)
+            values |= {reference: known[reference] for reference in missing}
+        return self._augmented(values, part, len(batch), epoch, step)
+
+    def _augmented(
+        self, values: dict[str, Tensor], part: slice, whole: int, epoch: int, step: int
+    ) -> dict[str, Tensor]:
         draw = generator(self.settings.seed, epoch, step)
-        return augment(values, self.fitted.raw, self.settings, draw, part, len(batch))
+        return augment(dict(values), self.fitted.raw, self.settings, draw, part, whole)
 
     def settle(self) -> None:
         """Makes all ranks hold the same network."""
@@ -148,16 +160,38 @@ class Learner:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that training changes, the tensors themselves; ranks must be settled."""
-        assert self.averaging is not None
+        now = {f"now.{name}": value for name, value in self.state.items()}
+        if self.averaging is None:
+            return now
         adam = optimizer_tensors(self.averaging.optimizer, self.named)
-        own = {f"averaging.{name}": value for name, value in self.averaging.tensors().items()}
-        return {f"now.{name}": value for name, value in self.state.items()} | adam | own
+        return now | adam | {f"averaging.{name}": value for name, value in self.averaging.tensors().items()}
 
-    def resumed(self, tensors: dict[str, Tensor]) -> None:
-        """After a checkpoint was read into these tensors on rank 0: all ranks have it."""
-        self.engine.broadcast(list(tensors.values()))
+    def checkpoints(self, key: str) -> Checkpoints | None:
+        """Where this rank writes what it knows at a commit; None if another writes it for all."""
+        if self.engine.rank:
+            return None
+        return Checkpoints(self.job.work, key, self.settings.checkpoint_seconds)
+
+    def resume(self, checkpoints: Checkpoints | None, targets: dict[str, Tensor]) -> dict[str, Any] | None:
+        """Takes up the last commit, if there is one.
+
+        Args:
+            checkpoints: This rank's.
+            targets: Filled: everything that a commit holds.
+
+        Returns:
+            What else it told, the same on every rank.
+        """
+        found = checkpoints.read() if checkpoints is not None else None
+        told: dict[str, Any] | None = json.loads(self.engine.share(json.dumps(found[1] if found else None)))
+        if told is None:
+            return None
+        if found is not None:
+            fill(targets, found[0])
+        self.engine.broadcast(list(targets.values()))
         if self.averaging is not None:
             self.averaging.begin()
+        return told
 
     def keep(self, weights: WeightStore) -> dict[str, str]:
         """Keeps the weights of every node that was trained; gives node → hash, the same on every rank."""
@@ -173,6 +207,12 @@ class Learner:
                 if any(True for _ in module.parameters()):
                     hashes[node.name] = weights.save(module.state_dict())
         return hashes
+
+
+def fill(targets: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Copies what was read into the tensors that train."""
+    for name, target in targets.items():
+        target.copy_(found[name])
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

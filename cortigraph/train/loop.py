@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from cortigraph.regions.weights import WeightStore
-from cortigraph.train.checkpoint import Checkpoints
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
 from cortigraph.train.errors import DivergedError, PausedError
@@ -113,7 +112,8 @@ class _Run:
         self.paused = paused or (lambda: False)
         self.began = time.perf_counter()
         self.learner = _learner(job)(job, dataset, engine, weights, features)
-        self.checkpoints = Checkpoints(job.work, job.key(dataset.fingerprint), self.settings.checkpoint_seconds)
+        self.key = job.key(dataset.fingerprint)
+        self.checkpoints = self.learner.checkpoints(self.key)
         self.progress = _Progress()
         self.best_state = _copied(self.learner.state)
         self.done, self.training_seconds = 0, 0.0
@@ -173,30 +173,27 @@ class _Run:
 
     def _commit(self) -> None:
         """Writes a checkpoint if it is time for one, and stops here if that is asked; ranks are settled."""
-        asked = self.engine.rank == 0 and self.paused()
-        stop = bool(self.engine.reduce_sum(torch.tensor(float(asked)))) if self.engine.size > 1 else asked
-        if self.engine.rank == 0 and (stop or self.checkpoints.due()):
-            tensors = self.learner.tensors()
-            tensors |= {f"best.{name}": value for name, value in self.best_state.items()}
-            self.checkpoints.write(tensors, vars(self.progress))
+        # Rank 0 says for all, so that all stop at the same commit, and write the same one.
+        stop, due = 0.0, 0.0
+        if self.engine.rank == 0 and self.checkpoints is not None:
+            stop, due = float(self.paused()), float(self.checkpoints.due())
+        stop, due = self.engine.reduce_sum(torch.tensor([stop, due])).tolist()
+        if self.checkpoints is not None and (stop or due):
+            self.checkpoints.write(self._everything(), vars(self.progress))
         if stop:
             raise PausedError("the job was asked to stop; given again, it goes on from here")
 
     def resume(self) -> None:
-        """Takes up the last checkpoint, if rank 0 has one, on every rank."""
+        """Takes up the last commit, if there is one."""
         if not self.learner.size:
             return
-        found = self.checkpoints.read() if self.engine.rank == 0 else None
-        told = self.engine.share(json.dumps(found[1] if found else None))
-        if json.loads(told) is None:
-            return
-        self.progress = _Progress(**json.loads(told))
-        targets = self.learner.tensors()
-        targets |= {f"best.{name}": value for name, value in self.best_state.items()}
-        if found is not None:
-            for name, target in targets.items():
-                target.copy_(found[0][name])
-        self.learner.resumed(targets)
+        told = self.learner.resume(self.checkpoints, self._everything())
+        if told is not None:
+            self.progress = _Progress(**told)
+
+    def _everything(self) -> dict[str, Tensor]:
+        best = {f"best.{name}": value for name, value in self.best_state.items()}
+        return self.learner.tensors() | best
 
     def finish(self) -> Outcome:
         """Goes back to the best state, measures it and keeps it."""
@@ -219,7 +216,9 @@ class _Run:
             exchanged=self.engine.exchanged,
         )
         if self.engine.rank == 0:
-            _note(self.job, self.checkpoints, outcome)
+            _note(self.job, self.key, outcome)
+        if self.checkpoints is not None:
+            self.checkpoints.clear()
         return outcome
 
 
@@ -243,12 +242,11 @@ def _better(new: Metrics, best: Metrics, metric: str) -> bool:
     return new["accuracy"] > best["accuracy"]
 
 
-def _note(job: TrainJob, checkpoints: Checkpoints, outcome: Outcome) -> None:
+def _note(job: TrainJob, key: str, outcome: Outcome) -> None:
     job.work.mkdir(parents=True, exist_ok=True)
     partial = job.work / "outcome.partial"
-    partial.write_text(json.dumps({"key": checkpoints.key, "outcome": outcome.to_json()}), encoding="utf-8")
+    partial.write_text(json.dumps({"key": key, "outcome": outcome.to_json()}), encoding="utf-8")
     partial.replace(job.work / "outcome.json")
-    checkpoints.clear()
 
 
 def _finished(job: TrainJob, dataset: Dataset, engine: Engine, weights: WeightStore) -> Outcome | None:

@@ -64,8 +64,7 @@ class Watch:
             return (), ""
         if now - self._since < self._stall:
             return (), ""
-        latest = max(arrived for arrived, _ in counts)
-        missing = tuple(rank for rank, (arrived, _) in enumerate(counts) if arrived < latest or rank not in waiting)
+        missing = tuple(rank for rank in range(started) if rank not in waiting)
         if missing:
             return missing, f"kept the others waiting for {self._stall:.0f} s"
         return (), f"waited for each other for {self._stall:.0f} s: the link between them is lost"
