@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cortigraph.reasoning.solving.solution import Solution
     from cortigraph.reasoning.solving.trial import Watcher
     from cortigraph.regions.adapters.regions import Regions
+    from cortigraph.train.cluster import Cluster
 
 __all__ = ["Brain"]
 
@@ -244,7 +245,7 @@ class Brain:
         self,
         scene: Scene | str | Path,
         *,
-        workers: int = 1,
+        workers: int | Cluster = 1,
         remember: Sequence[str] | None = None,
         watcher: Watcher | None = None,
         progress: Progress | None = None,
@@ -253,7 +254,7 @@ class Brain:
 
         Args:
             scene: A scene, or the file of one.
-            workers: Processes that train together; more than one train under Horovod.
+            workers: Processes that train together; or a cluster, which says where, under which engine, and more.
             remember: Scenes whose results may be recalled: all when left out, none when empty.
             watcher: Told of every epoch and trial.
             progress: Told how far decoding is.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortigraph.cli._cluster import Engine, Exchanges, Hosts, Least, Most, Workers, cluster_of
+
 if TYPE_CHECKING:
     from cortigraph.brain import Brain
     from cortigraph.reasoning.pathway.scene import Scene
@@ -19,7 +21,12 @@ __all__ = ["remembered", "solve"]
 
 def solve(
     scene: Annotated[Path, typer.Argument(help="YAML: text, data, target, budget; see docs/scenes.md.")],
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train together, under Horovod.")] = 1,
+    workers: Workers = None,
+    engine: Engine = None,
+    hosts: Hosts = None,
+    min_workers: Least = None,
+    max_workers: Most = None,
+    exchange: Exchanges = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Candidates to try; else as the scene says.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Time to spend on them.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
@@ -40,13 +47,14 @@ def solve(
     from cortigraph.cli.progress import SolveProgress, show_solution
 
     asked = _read(scene, trials, seconds, seed, search)
+    cluster = cluster_of(workers, engine, hosts, min_workers, max_workers, exchange)
     with cortigraph.open(home=home) as brain:
         if dry_run:
             _rehearse(brain, asked, as_json)
             return
         with SolveProgress(quiet=as_json) as progress:
             solution = brain.solve(
-                asked, workers=workers, remember=remembered(memory), watcher=progress, progress=progress.decoding
+                asked, workers=cluster, remember=remembered(memory), watcher=progress, progress=progress.decoding
             )
     pictures = _draw(solution, plot) if plot else []
     if as_json:

@@ -29,6 +29,7 @@ from cortigraph.reasoning.solving.solution import Solution, Step
 from cortigraph.reasoning.solving.trial import Bench, Silent, Trial, Watcher
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.cluster import Cluster
 from cortigraph.train.data.files import Progress
 from cortigraph.train.evaluate import evaluate
 from cortigraph.train.launch import trainer
@@ -143,7 +144,7 @@ def solve(
     home: Home,
     scene: Scene,
     *,
-    workers: int = 1,
+    workers: int | Cluster = 1,
     remember: Sequence[str] | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
@@ -154,7 +155,7 @@ def solve(
         store: The store.
         home: Where weights, decoded data and jobs under way lie.
         scene: What is wanted.
-        workers: Processes that train together: one trains here, more under Horovod.
+        workers: Processes that train together, one of them here; or a cluster.
         remember: Scenes whose results may be recalled: all when left out, none when empty.
         watcher: Told of every epoch and trial.
         progress: Told how far decoding is.
@@ -178,8 +179,8 @@ def solve(
                 return Solution.from_json(known[1], resumed=tried)
         memory = known[0] if known else consult(store, problem.space, problem.text, problem.embedding, remember)
         ledger.begin(memory)
-        engine = "single" if workers == 1 else "horovod"
-        with trainer(engine=engine, workers=workers, weights=weights) as training:
+        cluster = workers if isinstance(workers, Cluster) else Cluster(workers)
+        with trainer(cluster, weights=weights) as training:
             bench = Bench(
                 problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search),
                 watcher or Silent(),
