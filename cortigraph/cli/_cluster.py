@@ -34,7 +34,7 @@ def cluster_of(
     hosts: str | None,
     least: int | None,
     most: int | None,
-    exchange: list[str] | None,
+    exchange: list[str] | None = None,
 ) -> Cluster:
     """What the options mean.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cortigraph.cli._bars import bars, opened
+from cortigraph.cli._cluster import Engine, Hosts, Least, Most, Workers, cluster_of
 from cortigraph.cli._pairs import split_pairs
 from cortigraph.graph.errors import InputError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cortigraph.reasoning.reasoners.facts import Facts
     from cortigraph.reasoning.reasoners.structure import Rows
     from cortigraph.reasoning.reasoners.train import Told
+    from cortigraph.train.cluster import Cluster
 
 __all__ = ["app"]
 
@@ -57,17 +59,24 @@ def train(
     start: Annotated[str | None, typer.Option("--start", help="A reasoner of that kind to go on from.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What the graph shall call it; else its kind.")] = None,
     choice: _Choices = None,
+    workers: Workers = None,
+    engine: Engine = None,
+    hosts: Hosts = None,
+    min_workers: Least = None,
+    max_workers: Most = None,
     as_json: _Json = False,
     home: _Home = None,
 ) -> None:
     """Train a reasoner, on the store's graph or on a folder of triples; a training that was killed goes on."""
     choices = split_pairs("--set", choice or [])
+    cluster = cluster_of(workers, engine, hosts, min_workers, max_workers)
     if (not triples) == (graph is None):
         raise InputError("give either --graph, to learn from the store, or --triples, to learn from files")
     if triples:
         if out is None or name is not None:
             raise InputError("with --triples, the reasoner is a file: give --out, and no --name")
-        _train_on_triples(triples, out, reasoner, choices, None if start is None else _load(start, home), as_json)
+        begun = None if start is None else _load(start, home)
+        _train_on_triples(triples, out, reasoner, choices, begun, as_json, cluster)
         return
     if start is not None:
         raise InputError("--start goes with --triples; `reason refresh` trains a reasoner of the graph further")
@@ -79,6 +88,7 @@ def train(
         kept = learn(
             store, place, reasoner, name=name, selection=selection, choices=choices,
             begun=lambda facts, valid: _begin(reasoner, facts, valid, choices), progress=_show,
+            cluster=cluster,
         )  # fmt: skip
         _kept(kept, place, out, as_json)
 
@@ -169,7 +179,13 @@ def score(
 
 
 def _train_on_triples(
-    triples: list[Path], out: Path, reasoner: str, choices: dict[str, str], start: Artefact | None, as_json: bool
+    triples: list[Path],
+    out: Path,
+    reasoner: str,
+    choices: dict[str, str],
+    start: Artefact | None,
+    as_json: bool,
+    cluster: Cluster,
 ) -> None:
     from cortigraph.reasoning.reasoners import artefact
     from cortigraph.reasoning.reasoners.calibration import calibrate
@@ -188,7 +204,7 @@ def _train_on_triples(
     began = time.monotonic()
     trained = train_by_name(
         reasoner, splits.facts, splits.valid, settings, _show,
-        start=start.reasoner if start else None, checkpoint=checkpoint, also=also,
+        start=start.reasoner if start else None, checkpoint=checkpoint, also=also, cluster=cluster,
     )  # fmt: skip
     facts = splits.facts
     size = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}

@@ -25,6 +25,7 @@ from cortigraph.reasoning.reasoners.train import Told, checked_settings, train
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
+    from cortigraph.train.cluster import Cluster
 
 __all__ = ["learn", "refresh", "split"]
 
@@ -43,6 +44,7 @@ def learn(
     begun: Begun | None = None,
     progress: Callable[[Told], None] | None = None,
     start: tuple[Reasoner, str] | None = None,
+    cluster: Cluster | None = None,
 ) -> Shelved:
     """Trains a reasoner on the graph as it is now, and keeps it.
 
@@ -59,6 +61,7 @@ def learn(
         begun: Told what is learned from and what is held out, before training begins.
         progress: Told now and then.
         start: A reasoner of the same kind to go on from, and its hash.
+        cluster: Several workers train it together; this process alone, if left out.
 
     Raises:
         InputError: Settings are wrong, or the graph has no facts.
@@ -81,7 +84,10 @@ def learn(
         if progress is not None:
             progress(told)
 
-    reasoner = train(kind, facts, held_out, settings, watch, start=start[0] if start else None, checkpoint=checkpoint)
+    reasoner = train(
+        kind, facts, held_out, settings, watch, start=start[0] if start else None, checkpoint=checkpoint,
+        cluster=cluster,
+    )  # fmt: skip
     calibration = calibrate(reasoner, facts, held_out)
     about = {
         "graph": str(knowledge.selection),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,6 +12,10 @@ from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
+
+if TYPE_CHECKING:
+    from cortigraph.train.cluster import Cluster
+    from cortigraph.train.engine import Engine
 
 __all__ = ["Told", "checked_settings", "train", "trainable"]
 
@@ -63,6 +67,8 @@ def train(
     start: Reasoner | None = None,
     checkpoint: Checkpoint | None = None,
     also: Sequence[tuple[Facts, Rows]] = (),
+    cluster: Cluster | None = None,
+    engine: Engine | None = None,
 ) -> Reasoner:
     """Trains a reasoner.
 
@@ -75,6 +81,8 @@ def train(
         start: One of the same kind, to go on from what it knows.
         checkpoint: Where the state lies after each epoch; what is there already is gone on from.
         also: Other graphs that a foundation learns from, with what is held out of each.
+        cluster: Has several workers train it together; here alone, if left out.
+        engine: Where this process is one of those workers, its rank.
 
     Raises:
         UnknownKeyError: There is none of that name.
@@ -87,14 +95,21 @@ def train(
         raise InputError(f"{name!r} learns from one graph, got {len(also) + 1}; choose 'foundation' for several")
     if start is not None and start.name != name:
         raise InputError(f"{name!r} can go on from one of its kind only, got {start.name!r}")
+    if cluster is not None and cluster.chosen() != "single":
+        from cortigraph.reasoning.reasoners.workers import train_together
+
+        told: Any = progress or (lambda told: None)
+        return train_together(cluster, name, [(facts, valid), *also], settings.model_dump(), told, start, checkpoint)
     if name == "path":
         from cortigraph.reasoning.reasoners.path.training import train_path
 
-        return train_path(facts, valid, settings, progress, start=begun, checkpoint=checkpoint)
+        return train_path(facts, valid, settings, progress, start=begun, checkpoint=checkpoint, engine=engine)
     if name == "foundation":
         from cortigraph.reasoning.reasoners.path.training import train_foundation
 
-        return train_foundation([(facts, valid), *also], settings, progress, start=begun, checkpoint=checkpoint)
+        return train_foundation(
+            [(facts, valid), *also], settings, progress, start=begun, checkpoint=checkpoint, engine=engine
+        )
     if name == "ensemble":
         from cortigraph.reasoning.reasoners.together import train_members
 

@@ -13,12 +13,14 @@ import torch
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.reasoning.reasoners import artefact
+from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.path.settings import PathSettings
 from cortigraph.reasoning.reasoners.path.training import train_path
 from cortigraph.reasoning.reasoners.train import train
 from cortigraph.reasoning.reasoners.triples import read_splits, read_triples
+from cortigraph.train.cluster import Cluster
 
 from .made import ring, table
 
@@ -118,3 +120,22 @@ def _reason(*words: str) -> dict[str, float]:
     assert done.returncode == 0, done.stderr
     found: dict[str, float] = json.loads(done.stdout)
     return found
+
+
+def test_two_workers_learn_what_one_learns(tmp_path):
+    facts, held = ring(24)
+    settings = small("everywhere", epochs=4, edge_drop=0.2, batch=15)
+    one, two = [], []
+    alone = train("path", facts, held, settings.model_dump(), one.append)
+    checkpoint = Checkpoint(tmp_path / "state", "ring")
+    cluster = Cluster(2, "torch", threads=1)
+    both = train("path", facts, held, settings.model_dump(), two.append, checkpoint=checkpoint, cluster=cluster)
+    assert len(one) == len(two) == 4
+    for first, second in zip(one, two, strict=True):
+        assert first.loss == pytest.approx(second.loss, abs=1e-4)
+        assert first.mrr == pytest.approx(second.mrr, abs=1e-3)
+    # Not the weights: AdamW moves one whose gradient is nothing but rounding by whole steps.
+    np.testing.assert_allclose(*(each.score(facts, held[:, :2]) for each in (alone, both)), atol=1e-2)
+    assert checkpoint.load()[1]["step"] == two[-1].step
+    with pytest.raises(InputError, match="complex is trained by one worker, got 2"):
+        train("complex", facts, held, cluster=cluster)

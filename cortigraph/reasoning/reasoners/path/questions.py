@@ -6,16 +6,19 @@ outwards each query misses its own alone, as it will when it is asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
+from cortigraph.reasoning.reasoners.evaluate import Known, Metrics, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
 from cortigraph.reasoning.reasoners.path.settings import PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
+from cortigraph.train.engine import Engine
 
 __all__ = ["Questions"]
 
@@ -51,30 +54,38 @@ class Questions:
         """How many batches they make."""
         return -(-len(self._triples) // self._settings.batch)
 
-    def loss(self, reasoner: PathReasoner, step: int) -> Tensor:
+    def loss(self, reasoner: PathReasoner, step: int, share: Callable[[int], tuple[int, int]] | None = None) -> Tensor:
         """The cross-entropy over all entities; other true answers of a query are left out of it.
 
         Args:
             reasoner: Who is asked.
             step: Which batch, from 0; after each round they are shuffled anew. Nothing but this number says what is
                 asked and what is dropped, so a training can go on from any step.
+            share: Which of so many questions are asked here, the rest by others: begin and end. The losses of all
+                then sum up to that of the batch.
         """
         chosen = self._chosen(step)
-        asked = self._triples[chosen]
+        begin, end = share(len(chosen)) if share is not None else (0, len(chosen))
+        weight = (end - begin) / len(chosen)
+        # One that has none asks one all the same, for no weight: all must come to the exchange.
+        asked = self._triples[chosen[begin:end] if end > begin else chosen[:1]]
         edges, relations = reasoner.aligned(self._facts, asked[:, 1])
         heads, tails = (np.ascontiguousarray(asked[:, column]) for column in (0, 2))
         own = np.stack([heads, relations, tails], axis=1)
         scores = reasoner.forward(self._visible(reasoner, edges, chosen, step), heads, relations, own)
-        return functional.cross_entropy(
+        return weight * functional.cross_entropy(
             self._without_other_answers(scores, asked), torch.from_numpy(tails),
             label_smoothing=self._settings.smoothing,
         )  # fmt: skip
 
-    def quality(self, reasoner: PathReasoner) -> float | None:
-        """MRR of facts that are held out; None where there are none."""
+    def quality(self, reasoner: PathReasoner, engine: Engine) -> float | None:
+        """MRR of facts that are held out, each ranked by one of the workers; None where there are none."""
         if not len(self._watched):
             return None
-        return evaluate(reasoner, self._facts, self._watched, self._known).mrr
+        mine = self._watched[slice(*engine.slice(len(self._watched)))]
+        none = np.zeros((0, 2), dtype=np.int64)
+        found = evaluate(reasoner, self._facts, mine, self._known).ranks if len(mine) else none
+        return Metrics(engine.gather(torch.from_numpy(found)).numpy()).mrr
 
     def _chosen(self, step: int) -> Rows:
         number, place = divmod(step, self.steps)

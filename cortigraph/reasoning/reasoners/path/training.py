@@ -19,6 +19,8 @@ from cortigraph.reasoning.reasoners.path.questions import Questions
 from cortigraph.reasoning.reasoners.path.reasoner import FoundationReasoner, PathReasoner
 from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.engine import Engine
+from cortigraph.train.single import SingleEngine
 
 __all__ = ["Progress", "train_foundation", "train_path"]
 
@@ -56,6 +58,7 @@ def train_path(
     *,
     start: PathReasoner | None = None,
     checkpoint: Checkpoint | None = None,
+    engine: Engine | None = None,
 ) -> PathReasoner:
     """Trains a path reasoner.
 
@@ -66,6 +69,7 @@ def train_path(
         progress: Told at each validation.
         start: Goes on from what this one has learned of the relations that both know.
         checkpoint: Where the state lies after each validation; what is there already is gone on from.
+        engine: The rank that this process is, if several train it together; all of them call this alike.
 
     Returns:
         The reasoner in its best state.
@@ -84,7 +88,7 @@ def train_path(
     reasoner = PathReasoner(facts.relations, settings)
     if start is not None:
         reasoner.take(start)
-    _Training(reasoner, [(facts, valid)], settings, progress, checkpoint).run()
+    _Training(reasoner, [(facts, valid)], settings, progress, checkpoint, engine).run()
     return reasoner
 
 
@@ -95,6 +99,7 @@ def train_foundation(
     *,
     start: FoundationReasoner | None = None,
     checkpoint: Checkpoint | None = None,
+    engine: Engine | None = None,
 ) -> FoundationReasoner:
     """Trains a reasoner on several graphs at once, that will serve for others with relations of their own.
 
@@ -104,6 +109,7 @@ def train_foundation(
         progress: Told at each validation.
         start: Goes on from what this one has learned.
         checkpoint: Where the state lies after each validation; what is there already is gone on from.
+        engine: The rank that this process is, if several train it together; all of them call this alike.
 
     Returns:
         The reasoner in its best state.
@@ -115,7 +121,7 @@ def train_foundation(
     reasoner = FoundationReasoner(settings)
     if start is not None:
         reasoner.take(start)
-    _Training(reasoner, graphs, settings, progress, checkpoint).run()
+    _Training(reasoner, graphs, settings, progress, checkpoint, engine).run()
     return reasoner
 
 
@@ -146,10 +152,12 @@ class _Training:
         settings: PathSettings,
         progress: OnCheck | None,
         checkpoint: Checkpoint | None,
+        engine: Engine | None,
     ) -> None:
         if not graphs or not all(len(facts) for facts, _ in graphs):
             raise InputError("there are no facts to train on")
         self._reasoner, self._settings, self._checkpoint = reasoner, settings, checkpoint
+        self._engine = engine or SingleEngine()
         self._progress = progress or (lambda told: None)
         self._graphs = [Questions(facts, valid, settings, number) for number, (facts, valid) in enumerate(graphs)]
         self._steps = settings.epochs * sum(graph.steps for graph in self._graphs)
@@ -176,7 +184,7 @@ class _Training:
                 losses.append(self._step(self._graphs[graph], int(asked[graph])))
                 asked[graph] += 1
                 state.step += 1
-                state.seconds = time.monotonic() - began
+                state.seconds = self._agreed(time.monotonic() - began)
                 late = state.seconds / settings.seconds if settings.seconds else 0.0
                 state.share = max(state.step / self._steps, late)
                 if state.step % every == 0 or state.share >= 1:
@@ -191,15 +199,25 @@ class _Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate()
         network = self._reasoner.network.train()
-        loss = graph.loss(self._reasoner, number)
+        loss = graph.loss(self._reasoner, number, self._engine.slice)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        # A rank's loss is its part of the whole batch's, of which the engine takes the mean.
+        torch.autograd.backward(loss * self._engine.size)
+        self._engine.average_gradients(list(network.parameters()))
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         self._optimizer.step()
-        return float(loss.detach())
+        return float(self._engine.reduce_sum(loss.detach()))
+
+    def _agreed(self, seconds: float) -> float:
+        """The first rank's time, where time decides: all must stop at the same step."""
+        if self._engine.size == 1 or not self._settings.seconds:
+            return seconds
+        told = torch.tensor([seconds], dtype=torch.float64)
+        self._engine.broadcast([told])
+        return float(told)
 
     def _validate(self) -> float | None:
-        found = [mrr for graph in self._graphs if (mrr := graph.quality(self._reasoner)) is not None]
+        found = [mrr for graph in self._graphs if (mrr := graph.quality(self._reasoner, self._engine)) is not None]
         return float(np.mean(found)) if found else None
 
     def _rate(self) -> float:
@@ -210,7 +228,7 @@ class _Training:
         return highest * float(0.5 * (1 + np.cos(np.pi * min(1.0, (share - _FIRST) / (1 - _FIRST)))))
 
     def _keep(self) -> None:
-        if self._checkpoint is None:
+        if self._checkpoint is None or self._engine.rank:
             return
         tensors = {f"now.{name}": value for name, value in self._reasoner.state().items()}
         tensors |= {f"best.{name}": value for name, value in self._state.weights.items()}
