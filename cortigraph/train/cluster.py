@@ -29,6 +29,7 @@ class Cluster:
         exchange: How workers exchange what they learn.
         silence: Seconds without a sign of life after which a worker is taken for dead.
         stall: Seconds that a worker may keep the others waiting.
+        join: Seconds that workers have to join, when a group is formed.
         rest: Seconds that the place of a lost worker is left alone; twice as long after each further loss.
 
     Raises:
@@ -48,6 +49,7 @@ class Cluster:
     exchange: Exchange = field(default_factory=Exchange)
     silence: float = 30.0
     stall: float = 60.0
+    join: float = 120.0
     rest: float = 10.0
 
     def __post_init__(self) -> None:

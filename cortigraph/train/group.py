@@ -22,7 +22,6 @@ from cortigraph.train.watch import Watch
 __all__ = ["Group", "cores"]
 
 REMOTE_SHELL = "CORTIGRAPH_RSH"  # a command that takes what ssh takes: host, then one line for a shell there
-_START = 120.0  # seconds within which all ranks must have joined
 _GRACE = 5.0  # seconds that ranks have to stop by themselves
 _POLL = 0.01
 _TAIL = 12  # lines of a log that go into an error
@@ -41,6 +40,7 @@ class Group:
         threads: Of each.
         silence: Seconds without a sign of life after which a rank is taken for dead.
         stall: Seconds that ranks may keep others waiting.
+        join: Seconds within which all ranks must have joined.
         shared: A folder that all hosts see, where there are other hosts than this.
 
     Raises:
@@ -48,11 +48,20 @@ class Group:
     """
 
     def __init__(
-        self, engine: str, slots: Sequence[Slot], threads: int, silence: float, stall: float, shared: Path
+        self,
+        engine: str,
+        slots: Sequence[Slot],
+        threads: int,
+        shared: Path,
+        *,
+        silence: float = 30.0,
+        stall: float = 60.0,
+        join: float = 120.0,
     ) -> None:
         self.engine, self.slots = engine, list(slots)
         self._threads = threads
         away = any(not is_here(slot.host) for slot in slots)
+        shared.mkdir(parents=True, exist_ok=True)
         self.spool = Spool(Path(tempfile.mkdtemp(prefix="cortigraph-train-", dir=shared if away else None)))
         self._watch = Watch(self.spool, len(slots), silence, stall)
         self._asked = 0
@@ -61,7 +70,7 @@ class Group:
         try:
             for rank in range(len(slots)):
                 self._processes.append(self._start(rank))
-            self._wait(self._joined, time.monotonic() + _START)
+            self._wait(self._joined, time.monotonic() + join)
         except BaseException:
             self._kill()
             raise
@@ -151,7 +160,7 @@ class Group:
                 raise self._lost(blamed, why)
             if until is not None and time.monotonic() > until:
                 missing = [rank for rank in range(len(self.slots)) if not self.spool.ready(rank).exists()]
-                raise self._lost((missing[0],), f"did not join within {_START:.0f} s")
+                raise self._lost((missing[0],), "did not join in time")
             time.sleep(_POLL)
 
     def _first_dead(self, rank: int, code: int) -> tuple[tuple[int, ...], str]:

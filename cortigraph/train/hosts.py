@@ -57,13 +57,14 @@ def parse_hosts(text: str) -> list[Slot]:
     problems, slots = [], list[Slot]()
     lines = (line.partition("#")[0] for line in text.splitlines())
     for part in filter(None, (part.strip() for line in lines for part in line.split(","))):
-        host, _, count = part.partition(":")
-        if not host or not (count or "1").isdigit() or count == "0":
+        host, colon, count = part.partition(":")
+        count = count if colon else "1"
+        if not host or not count.isdigit() or int(count) == 0:
             problems.append(f"hosts: expected host:slots, such as h1:2, got {part!r}")
         elif any(slot.host == host for slot in slots):
             problems.append(f"hosts: {host} is named twice")
         else:
-            slots += [Slot(host, index) for index in range(int(count or 1))]
+            slots += [Slot(host, index) for index in range(int(count))]
     if problems or not slots:
         raise InputError(problems or "hosts: expected host:slots, such as h1:2,h2:2, got none")
     return slots

@@ -126,7 +126,7 @@ class _InGroup(Trainer):
 
     def __init__(self, cluster: Cluster, threads: int, weights: WeightStore, modules: Sequence[str]) -> None:
         super().__init__(cluster, threads, weights, modules)
-        self._regrouping = Regrouping(cluster, self.engine, threads, weights.root)
+        self._regrouping = Regrouping(cluster, self.engine, threads, weights.root.resolve().parent)
 
     @property
     def group(self) -> Group | None:

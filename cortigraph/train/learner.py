@@ -18,6 +18,7 @@ from cortigraph.train.averaging import Averaging, averaging
 from cortigraph.train.checkpoint import Checkpoints, optimizer_tensors
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
+from cortigraph.train.errors import TrainError
 from cortigraph.train.evaluate import logits_of, metrics_of
 from cortigraph.train.features import Features
 from cortigraph.train.job import Metrics, TrainJob
@@ -195,11 +196,18 @@ class Learner:
 
     def keep(self, weights: WeightStore) -> dict[str, str]:
         """Keeps the weights of every node that was trained; gives node → hash, the same on every rank."""
-        hashes = self._keep_mine(weights) if self.engine.rank == 0 else {}
-        kept: dict[str, str] = json.loads(self.engine.share(json.dumps(hashes)))
-        return kept
+        mine = self._keep_mine(weights) if self.engine.rank == 0 else ""
+        return together([self.engine.share(mine)])
 
-    def _keep_mine(self, weights: WeightStore) -> dict[str, str]:
+    def _keep_mine(self, weights: WeightStore) -> str:
+        """Node → hash, or what went wrong, as JSON: every rank must learn of it, or the others would wait for ever."""
+        try:
+            return json.dumps({"kept": self._saved(weights)})
+        except OSError as error:
+            why = f"trained weights can't be written to {weights.root}: {error.strerror or error}"
+            return json.dumps({"problem": f"{why}; mend that and give the job again: it goes on from its last commit"})
+
+    def _saved(self, weights: WeightStore) -> dict[str, str]:
         hashes = {}
         for node in self.job.blueprint.nodes:
             if node.name in self.pathway.regions and not node.frozen:
@@ -207,6 +215,20 @@ class Learner:
                 if any(True for _ in module.parameters()):
                     hashes[node.name] = weights.save(module.state_dict())
         return hashes
+
+
+def together(told: list[str]) -> dict[str, str]:
+    """What ranks have kept, as one.
+
+    Raises:
+        TrainError: One of them could not.
+    """
+    kept: dict[str, str] = {}
+    for one in map(json.loads, told):
+        if "problem" in one:
+            raise TrainError(one["problem"])
+        kept |= one["kept"]
+    return kept
 
 
 def fill(targets: dict[str, Tensor], found: dict[str, Tensor]) -> None:

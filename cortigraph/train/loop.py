@@ -6,6 +6,7 @@ fit      build → compute frozen parts once → epochs of steps → keep the be
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from cortigraph.train.learner import Learner
 from cortigraph.train.randomness import own_randomness, permutation, threads
 
 __all__ = ["fit"]
+
+_LOG = logging.getLogger(__name__)
 
 OnEpoch = Callable[[Epoch], None]
 
@@ -243,10 +246,13 @@ def _better(new: Metrics, best: Metrics, metric: str) -> bool:
 
 
 def _note(job: TrainJob, key: str, outcome: Outcome) -> None:
-    job.work.mkdir(parents=True, exist_ok=True)
     partial = job.work / "outcome.partial"
-    partial.write_text(json.dumps({"key": key, "outcome": outcome.to_json()}), encoding="utf-8")
-    partial.replace(job.work / "outcome.json")
+    try:
+        job.work.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps({"key": key, "outcome": outcome.to_json()}), encoding="utf-8")
+        partial.replace(job.work / "outcome.json")
+    except OSError as error:  # the weights are safe and the outcome is about to be returned
+        _LOG.warning("the outcome was not noted in %s: %s", job.work, error.strerror or error)
 
 
 def _finished(job: TrainJob, dataset: Dataset, engine: Engine, weights: WeightStore) -> Outcome | None:

@@ -23,6 +23,7 @@ __all__ = ["Meeting", "bind_interface", "open_meeting"]
 ADDRESS = "CORTIGRAPH_ADDRESS"  # of this machine, as the others see it
 _MEETING = "CORTIGRAPH_MEETING"
 _ANY_PORT = 9
+_REACH = 5.0  # seconds
 
 
 class Meeting(ABC):
@@ -83,7 +84,7 @@ class _Horovod(Meeting):
             "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.3"),
             "HOROVOD_STALL_CHECK_TIME_SECONDS": str(round(self._patience)),
             "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(round(2 * self._patience)),
-            _MEETING: self.address,
+            _MEETING: f"{self.address}:{self._server.server_address[1]}",
         }
 
     def close(self) -> None:
@@ -115,7 +116,7 @@ class _Torch(Meeting):
             "MASTER_ADDR": self.address,
             "MASTER_PORT": str(self._port),
             "TORCHELASTIC_USE_AGENT_STORE": "True",  # the meeting point is ours: rank 0 opens none
-            _MEETING: self.address,
+            _MEETING: f"{self.address}:{self._port}",
         }
 
     def close(self) -> None:
@@ -150,12 +151,33 @@ def bind_interface() -> None:
     meeting = os.environ.get(_MEETING)
     if meeting is None:
         return
-    own = _towards(meeting)
+    host, _, port = meeting.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_REACH) as line:
+            own = line.getsockname()[0]
+    except OSError as error:
+        raise SetupError(f"{meeting}, where this group meets, can't be reached from here: {error}") from None
+    if own != LOOPBACK and "HOROVOD_RANK" in os.environ:
+        _check_name(own)
     for name, addresses in psutil.net_if_addrs().items():
         if any(address.address == own for address in addresses):
             os.environ["HOROVOD_GLOO_IFACE"] = os.environ["GLOO_SOCKET_IFNAME"] = str(name)
             return
     raise SetupError(f"no network interface leads to {meeting}, where this group meets")
+
+
+def _check_name(own: str) -> None:
+    """Horovod 0.28 takes no interface for its process sets: it goes by what the host's own name means on that host."""
+    name = socket.gethostname()
+    try:
+        meant = socket.gethostbyname(name)
+    except OSError:
+        meant = "nothing"
+    if meant == "nothing" or meant.startswith("127."):
+        raise SetupError(
+            f"this host's own name, {name}, means {meant} here, and Horovod would have the other hosts go there; "
+            f"let it mean {own} in /etc/hosts, or choose the torch engine"
+        )
 
 
 def _address(slots: Sequence[Slot]) -> str:

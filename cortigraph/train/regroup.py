@@ -93,7 +93,9 @@ class Regrouping:
                     )
                 time.sleep(_POLL)
             c, self._slots = self._cluster, slots
-            self.group = Group(self._engine, slots, self._threads, c.silence, c.stall, self._shared)
+            self.group = Group(
+                self._engine, slots, self._threads, self._shared, silence=c.silence, stall=c.stall, join=c.join
+            )
         return self.group
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from cortigraph.train.averaging import Averaging, EveryStep
 from cortigraph.train.checkpoint import Checkpoints
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.features import Features
-from cortigraph.train.learner import Learner, fill, set_rate
+from cortigraph.train.learner import Learner, fill, set_rate, together
 from cortigraph.train.pipeline import Pipeline
 from cortigraph.train.randomness import mixed
 from cortigraph.train.samples import Samples, batches, prepare
@@ -124,5 +124,4 @@ class StagedLearner(Learner):
 
     def keep(self, weights: WeightStore) -> dict[str, str]:
         """Each rank keeps the weights of its nodes."""
-        told = self.engine.share_all(json.dumps(self._keep_mine(weights)))
-        return {name: kept for text in told for name, kept in json.loads(text).items()}
+        return together(self.engine.share_all(self._keep_mine(weights)))

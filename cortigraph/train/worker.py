@@ -58,7 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     joined: list[Engine] = []
     rank = int(os.environ.get("HOROVOD_RANK") or os.environ["RANK"])
     spool.beat(rank, lambda: (joined[0].arrived, joined[0].left) if joined else (0, 0))
-    bind_interface()
+    try:
+        bind_interface()
+    except CortigraphError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     engine = open_engine(os.environ["CORTIGRAPH_ENGINE"])
     joined.append(engine)
     spool.ready(engine.rank).touch()
