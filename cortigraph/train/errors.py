@@ -9,6 +9,8 @@ CortigraphError (graph.errors)
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cortigraph.graph.errors import CortigraphError
 
 __all__ = ["DivergedError", "PausedError", "TrainError", "WorkerLostError"]
@@ -28,11 +30,13 @@ class WorkerLostError(TrainError):
     Args:
         message: Which, and why.
         ranks: Those to blame; empty if it is the link between all of them.
+        logs: Folder of the logs of all ranks.
     """
 
-    def __init__(self, message: str, ranks: tuple[int, ...] = ()) -> None:
+    def __init__(self, message: str, ranks: tuple[int, ...], logs: Path) -> None:
         super().__init__(message)
         self.ranks = ranks
+        self.logs = logs
 
 
 class PausedError(TrainError):

@@ -83,7 +83,10 @@ def logits_of(pathway: Pathway, samples: Samples, engine: Engine) -> Tensor:
     """(samples, classes), the same on every rank. Leaves the network in evaluation mode."""
     pathway.eval()
     output = pathway.blueprint.output
-    parts = [pathway.run(samples.take(positions))[output] for positions in batches(*engine.slice(len(samples)))]
+    parts = []
+    for positions in batches(*engine.slice(len(samples))):
+        parts.append(pathway.run(samples.take(positions))[output])
+        engine.getting_on()
     classes = pathway.blueprint.ports[output].sizes[0] or 1
     return engine.gather(torch.cat(parts) if parts else torch.zeros(0, classes))
 

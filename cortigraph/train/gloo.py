@@ -16,7 +16,7 @@ from cortigraph.train.engine import Engine, Finish
 
 __all__ = ["TorchEngine"]
 
-_TIMEOUT = timedelta(seconds=180)  # who watches a group gives up sooner, and names the rank that is missing
+_TIMEOUT = timedelta(seconds=600)  # who watches a group gives up sooner, and names the rank that is missing
 _BUCKET = 4 << 20  # bytes of gradients that travel together: large enough for the line, small enough to begin early
 
 

@@ -66,7 +66,7 @@ class Group:
         self._watch = Watch(self.spool, len(slots), silence, stall)
         self._asked = 0
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._meeting = open_meeting(engine, slots, max(stall, silence))
+        self._meeting = open_meeting(engine, slots)
         try:
             for rank in range(len(slots)):
                 self._processes.append(self._start(rank))
@@ -190,6 +190,7 @@ class Group:
             f"training ended: {who} {what}; the others were stopped, and the job can be "
             f"started again from its last checkpoint. Last lines of {log}:\n{tail}",
             ranks,
+            self.spool.folder,
         )
 
     def _where(self, ranks: tuple[int, ...]) -> str:

@@ -23,6 +23,7 @@ __all__ = ["Meeting", "bind_interface", "open_meeting"]
 ADDRESS = "CORTIGRAPH_ADDRESS"  # of this machine, as the others see it
 _MEETING = "CORTIGRAPH_MEETING"
 _ANY_PORT = 9
+_STALL = 600  # seconds; who watches the group gives up sooner, and names the rank that is missing
 _REACH = 5.0  # seconds
 
 
@@ -53,12 +54,11 @@ class Meeting(ABC):
 
 
 class _Horovod(Meeting):
-    def __init__(self, slots: Sequence[Slot], patience: float) -> None:
+    def __init__(self, slots: Sequence[Slot]) -> None:
         from horovod.runner.common.util.hosts import get_host_assignments, parse_hosts
         from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
 
         super().__init__(slots)
-        self._patience = patience
         counts = {slot.host: sum(other.host == slot.host for other in slots) for slot in slots}
         told = ",".join(f"{host}:{count}" for host, count in counts.items())
         self._server = RendezvousHTTPServer((self.address, 0), RendezvousHandler, 0)
@@ -82,8 +82,8 @@ class _Horovod(Meeting):
             "HOROVOD_GLOO_RENDEZVOUS_PORT": str(self._server.server_address[1]),
             # in ms; at the usual 1 a step of a small network would mostly wait for the next cycle
             "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.3"),
-            "HOROVOD_STALL_CHECK_TIME_SECONDS": str(round(self._patience)),
-            "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(round(2 * self._patience)),
+            "HOROVOD_STALL_CHECK_TIME_SECONDS": str(_STALL // 2),
+            "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(_STALL),
             _MEETING: f"{self.address}:{self._server.server_address[1]}",
         }
 
@@ -123,13 +123,12 @@ class _Torch(Meeting):
         self._store = None
 
 
-def open_meeting(engine: str, slots: Sequence[Slot], patience: float) -> Meeting:
+def open_meeting(engine: str, slots: Sequence[Slot]) -> Meeting:
     """Opens the meeting point of an engine.
 
     Args:
         engine: `horovod` or `torch`.
         slots: One per rank.
-        patience: Seconds after which the engine itself says that a rank is missing.
 
     Raises:
         SetupError: Horovod is not built, or no address of this machine is known to the others.
@@ -138,7 +137,7 @@ def open_meeting(engine: str, slots: Sequence[Slot], patience: float) -> Meeting
         from cortigraph.train.horovod import import_horovod
 
         import_horovod()
-        return _Horovod(slots, patience)
+        return _Horovod(slots)
     return _Torch(slots)
 
 

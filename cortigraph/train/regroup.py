@@ -8,6 +8,7 @@ that it can be started, so it is the same for all of them.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,7 @@ class Regrouping:
                 if not self._cluster.elastic or barren >= _BARREN:
                     raise
                 _LOG.warning("%s", lost)
+                shutil.rmtree(lost.logs, ignore_errors=True)
                 for rank in lost.ranks:
                     self._roster.lost(self._slots[rank])
             except BaseException:

@@ -102,6 +102,7 @@ def _compute(pathway: Pathway, samples: Samples, wanted: list[str], engine: Engi
     parts: dict[str, list[Tensor]] = {reference: [] for reference in wanted}
     for positions in batches(*engine.slice(len(samples))):
         values = pathway.run(samples.take(positions), wanted)
+        engine.getting_on()
         for reference in wanted:
             parts[reference].append(values[reference])
     ready = {}

@@ -59,7 +59,7 @@ def test_a_slot_rests_longer_after_each_loss(tmp_path: Path) -> None:
 
 def test_a_host_that_nobody_knows_is_named() -> None:
     with pytest.raises(SetupError, match=r"no way to host 'no-such-host\.invalid'.*CORTIGRAPH_ADDRESS"):
-        open_meeting("torch", [Slot("localhost", 0), Slot("no-such-host.invalid", 0)], 60)
+        open_meeting("torch", [Slot("localhost", 0), Slot("no-such-host.invalid", 0)])
 
 
 HOSTS = ("cortigraph1", "cortigraph2")
