@@ -25,9 +25,9 @@ lint: ready
 test: lint
 	$(VENV)/python -m pytest
 
-# Each fault at twenty random moments, instead of the few of `make test`.
+# Each fault at twenty random moments, instead of the few of `make test`; and lost workers under each engine.
 faults: ready
-	CORTIGRAPH_FAULTS=20 $(VENV)/python -m pytest --timeout=3000 tests/ingest/test_faults.py
+	CORTIGRAPH_FAULTS=20 $(VENV)/python -m pytest --timeout=3000 tests/ingest/test_faults.py tests/train/test_group.py
 
 # The best small reasoners, trained anew, as files that `cortigraph reason` reads; some minutes each.
 reasoners: ready

@@ -200,12 +200,13 @@ def test_a_rank_that_never_comes_is_named(store: WeightStore, engine: str) -> No
         assert t.group is None
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+# What forms a group anew is the same for both engines; `make faults` tries it with Horovod, too.
+@pytest.mark.parametrize("engine", ENGINES if os.environ.get("CORTIGRAPH_FAULTS") else ["torch"])
 def test_a_group_survives_losses_and_grows_again(
     alone: Outcome, dataset: Dataset, store: WeightStore, tmp_path: Path, engine: str
 ) -> None:
     """A worker is killed in mid-epoch, the other goes on alone; a slot is added, and they are two again."""
-    count = 40
+    count = 30
     settings = QUICK.model_copy(update={"epochs": count, "patience": count, "noise": 0.0})
     steps = Exchange(commit_steps=2)
     hosts = tmp_path / "hosts"
