@@ -6,6 +6,7 @@ the letters that it shares. All fields count alike, so that nothing has to be le
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,10 @@ __all__ = ["card_likeness", "dataset_views", "normal_scores"]
 Floats = NDArray[np.float64]
 
 # What a node carries for the store's own use, or what says nothing of what a region is.
-_BOOKKEEPING = {"key", "id", "area", "embedding", "text", "created", "updated", "batch", "hash", "weights", "builder"}
+_BOOKKEEPING = {
+    "key", "id", "area", "embedding", "text_embedding", "embedded", "text", "created", "updated", "batch", "batches",
+    "hash", "fingerprint", "weights", "builder", "latency_ms", "batch_latency_ms", "accepts", "emits", "spec", "base",
+}  # fmt: skip
 _SIZE = ("samples", "size", "rows", "number_of_samples", "train_samples")
 _CLASSES = ("number_of_classes", "classes", "num_classes", "labels")
 _NEAR = 0.5  # standard deviations at which two numbers on cards count as little alike
@@ -66,12 +70,32 @@ def _by_number(values: Floats) -> Floats:
 
 
 def _by_letters(names: Sequence[str]) -> Floats:
-    """Cosine of the runs of two to four letters in the names."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    """Cosine of the runs of two to four letters in the names; rare ones count for more."""
+    from scipy.sparse import csr_matrix
 
-    spaced = [" ".join("".join(c if c.isalnum() else " " for c in name.lower()).split()) or "_" for name in names]
-    counted = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True).fit_transform(spaced)
-    return np.asarray((counted @ counted.T).toarray(), dtype=np.float64)
+    columns: dict[str, int] = {}
+    rows, at, count = [], [], []
+    for row, name in enumerate(names):
+        words = "".join(c if c.isalnum() else " " for c in name.lower()).split() or ["_"]
+        for gram, times in Counter(gram for word in words for gram in _grams(f" {word} ")).items():
+            rows.append(row)
+            at.append(columns.setdefault(gram, len(columns)))
+            count.append(times)
+    counted = csr_matrix((1 + np.log(np.array(count, dtype=np.float64)), (rows, at)), (len(names), len(columns)))
+    rare = np.log((1 + len(names)) / (1 + np.bincount(at, minlength=len(columns)))) + 1
+    weighted = counted.multiply(rare).tocsr()
+    length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(1)).ravel())
+    return np.asarray((weighted @ weighted.T).toarray() / np.outer(length, length))
+
+
+def _grams(word: str) -> list[str]:
+    """Runs of two to four letters of a word that has a blank at either end."""
+    found = []
+    for size in (2, 3, 4):
+        found += [word[i : i + size] for i in range(max(len(word) - size + 1, 1))]
+        if size >= len(word):
+            break  # a short word counts once
+    return found
 
 
 def dataset_views(
@@ -145,10 +169,12 @@ def normal_scores(values: Floats) -> Floats:
         >>> normal_scores(np.array([3.0, np.nan, 1.0, 900.0])).round(2).tolist()
         [0.0, 0.0, -0.97, 0.97]
     """
-    from scipy.stats import norm, rankdata
+    from scipy.special import ndtri
 
     known = np.isfinite(values)
     out = np.zeros(len(values))
     if known.sum() > 1:
-        out[known] = norm.ppf((rankdata(values[known]) - 0.5) / known.sum())
+        _, place, count = np.unique(values[known], return_inverse=True, return_counts=True)
+        middle = np.cumsum(count) - count / 2  # of those that tie, in ranks from 0
+        out[known] = ndtri(middle[place] / known.sum())
     return out

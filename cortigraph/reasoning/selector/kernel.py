@@ -12,13 +12,9 @@ into one small (data sets × data sets) block for each eigenvalue. Learning cost
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = ["Covariance", "Spectrum", "learn"]
 
@@ -30,6 +26,8 @@ _PARTS = 7  # logarithms: own (everywhere, by place, here), card (the same), noi
 _START = (-1.0, -1.5, -2.0, -1.0, -1.5, -3.0, -1.0)
 _PRIOR, _WIDE = -2.0, 3.0  # what the logarithms are thought to be, before any run was seen
 _SCALE, _SCALE_WIDE = -0.5, 1.0  # the same for the scales of places, which are standardised
+_FAR = 12.0  # logarithms are looked for this far from 0: beyond, matrices can't be inverted
+_LEAST = 1e-6  # noise
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,9 @@ class Spectrum:
         if size <= 2 * _RANK:
             values, vectors = np.linalg.eigh(likeness)
         else:
-            from scipy.sparse.linalg import eigsh
+            from scipy.linalg import eigh
 
-            values, vectors = eigsh(likeness, k=_RANK, v0=np.ones(size))
+            values, vectors = eigh(likeness, subset_by_index=(size - _RANK, size - 1))
         return cls(np.clip(values, 0, None), vectors)
 
     def __matmul__(self, grid: Floats) -> Floats:
@@ -94,29 +92,43 @@ def learn(scores: Floats, spectrum: Spectrum, places: Floats, columns: NDArray[n
     Returns:
         Covariance over all of `places`, those without scores too.
     """
-    import torch
+    from scipy.optimize import minimize
 
     sizes, values, moments = _binned(scores, spectrum)
-    where = torch.from_numpy(places)
-    parts = torch.tensor([*_START, *[_SCALE] * places.shape[1]], dtype=torch.float64, requires_grad=True)
-    eye, picked = torch.eye(len(columns), dtype=torch.float64), torch.from_numpy(columns)
-    optimiser = torch.optim.LBFGS([parts], max_iter=40, history_size=20, line_search_fn="strong_wolfe")
+    start = np.array([*_START, *[_SCALE] * places.shape[1]])
+    told = (sizes, values, moments, places[columns])
+    bounds = [(-_FAR, _FAR)] * len(start)
+    found = minimize(_doubted, start, told, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
+    own, card, noise = _covariances(found.x, _apart(places))
+    return Covariance(own, card, noise)
 
-    def closure() -> torch.Tensor:
-        optimiser.zero_grad()
-        own, card, noise = _covariances(parts, where[picked])
-        blocks = own + torch.from_numpy(values)[:, None, None] * card + noise * eye
-        lower = torch.linalg.cholesky(blocks)
-        fit = torch.cholesky_solve(torch.from_numpy(moments), lower).diagonal(dim1=1, dim2=2).sum()
-        volume = (lower.diagonal(dim1=1, dim2=2).log().sum(1) * torch.from_numpy(sizes)).sum()
-        loss: torch.Tensor = volume + 0.5 * fit + _doubt(parts)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        own, card, noise = _covariances(parts, where)
-    return Covariance(own.numpy(), card.numpy(), float(noise))
+def _doubted(parts: Floats, sizes: Floats, values: Floats, moments: Floats, places: Floats) -> tuple[float, Floats]:
+    """How unlikely the scores are, with what is thought of the parts beforehand; and its slope along each part."""
+    apart = _apart(places)
+    own, card, noise = _covariances(parts, apart)
+    blocks = own + values[:, None, None] * card + noise * np.eye(len(places))
+    lower = np.linalg.cholesky(blocks)
+    inverse = np.linalg.inv(blocks)
+    along = inverse @ moments
+    volume = float(np.log(lower.diagonal(axis1=1, axis2=2)).sum(1) @ sizes)
+    fit = 0.5 * float(along.trace(axis1=1, axis2=2).sum())
+    pull = 0.5 * (sizes[:, None, None] * inverse - along @ inverse)  # (values, columns, columns): slope by each block
+    slope = np.zeros(len(parts))
+    near = np.exp(-0.5 * (apart * np.exp(2 * parts[_PARTS:])).sum(-1))
+    by_place = np.zeros_like(near)
+    for first, weight in ((0, np.ones(len(values))), (3, values)):
+        total = np.einsum("v,vij->ij", weight, pull)
+        everywhere, placed, here = np.exp(parts[first : first + 3])
+        slope[first] = everywhere * total.sum()
+        slope[first + 1] = placed * (total * near).sum()
+        slope[first + 2] = here * total.trace()
+        by_place += placed * total * near
+    slope[6] = np.exp(parts[6]) * float(pull.trace(axis1=1, axis2=2).sum())
+    slope[_PARTS:] = -(by_place[..., None] * apart).sum((0, 1)) * np.exp(2 * parts[_PARTS:])
+    away, scales = (parts[:_PARTS] - _PRIOR) / _WIDE, (parts[_PARTS:] - _SCALE) / _SCALE_WIDE
+    slope += np.concatenate([away / _WIDE, scales / _SCALE_WIDE])
+    return volume + fit + 0.5 * float((away**2).sum() + (scales**2).sum()), slope
 
 
 def _binned(scores: Floats, spectrum: Spectrum) -> tuple[Floats, Floats, Floats]:
@@ -138,17 +150,14 @@ def _binned(scores: Floats, spectrum: Spectrum) -> tuple[Floats, Floats, Floats]
     return np.array(sizes), np.array(values), np.array(moments)
 
 
-def _covariances(parts: torch.Tensor, where: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _apart(places: Floats) -> Floats:
+    """(data sets, data sets, dimensions): squared distances."""
+    return np.asarray((places[:, None] - places[None]) ** 2)
+
+
+def _covariances(parts: Floats, apart: Floats) -> tuple[Floats, Floats, float]:
     """`own`, `card` and `noise` from the logarithms of their parts."""
-    import torch
-
-    placed = where * parts[_PARTS:].exp()
-    near = torch.exp(-0.5 * (placed[:, None] - placed[None]).square().sum(-1))
-    eye = torch.eye(len(where), dtype=torch.float64)
-    own, card = (parts[i].exp() + parts[i + 1].exp() * near + parts[i + 2].exp() * eye for i in (0, 3))
-    return own, card, parts[6].exp()
-
-
-def _doubt(parts: torch.Tensor) -> torch.Tensor:
-    scales = (parts[_PARTS:] - _SCALE) / _SCALE_WIDE
-    return 0.5 * (((parts[:_PARTS] - _PRIOR) / _WIDE).square().sum() + scales.square().sum())
+    near = np.exp(-0.5 * (apart * np.exp(2 * parts[_PARTS:])).sum(-1))
+    size = np.exp(parts)
+    own, card = (size[i] + size[i + 1] * near + size[i + 2] * np.eye(len(near)) for i in (0, 3))
+    return own, card, float(size[6]) + _LEAST

@@ -15,7 +15,7 @@ __all__ = ["Process"]
 
 Floats = NDArray[np.float64]
 
-_ROUNDS, _EXACT = 200, 1e-8
+_ROUNDS, _EXACT = 200, 1e-6
 
 
 class Process:

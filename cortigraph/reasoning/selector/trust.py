@@ -22,7 +22,6 @@ MISSES = (-1.2816, 1.2816)  # standard deviations between which a normal forecas
 _RIDGE = 0.1  # of the runs' number
 _FEWEST_SETS, _FEWEST_RUNS = 3, 8
 _DRAWS = 5  # of the runs that are shown
-_NODES = 15  # that stand for a distribution
 
 
 def proxy_table(proxies: Mapping[str, Floats], column: int) -> Floats:
@@ -97,14 +96,11 @@ def _missed(forecast: Forecast, told: Floats, runs: NDArray[np.int64], shown: in
 def _quantiles(misses: Sequence[Floats], at: tuple[float, float]) -> Floats:
     """Quantiles of what is missed on a data set that is none of these; each of them counts the same.
 
-    All runs of a data set lie off together when it is harder than was thought. There are as many of such errors as
-    data sets, too few for their own quantiles: Student's distribution stands in for them.
+    All runs of a data set lie off together when it is harder than was thought, and each by itself besides. The two are
+    crossed: how far the new one's lie off together may be what it was on any of the known, with the scatter of any other.
     """
-    from scipy.stats import t
-
     together = np.array([one.mean() for one in misses])
-    nodes = t.ppf((np.arange(_NODES) + 0.5) / _NODES, len(together)) * np.sqrt((together**2).mean())
-    apart = [np.add.outer(one - one.mean(), nodes).ravel() for one in misses]
+    apart = [np.add.outer(one - one.mean(), together).ravel() for one in misses]
     weights = np.concatenate([np.full(len(one), 1 / len(one)) for one in apart])
     values = np.concatenate(apart)
     order = np.argsort(values)
