@@ -14,7 +14,7 @@ A cell of the grid that was run more than once holds the mean; one that was neve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class Evidence:
         features: Data set → what is known of it: numbers.
         likeness: Data set → other data set → how like, or how far; any scale that is one scale throughout.
         proxies: Name → (regions, data sets): scores that foretell without training, such as LogME.
+        vectors: Region → its embedding, where it has one.
+        places: Data set → its embedding, where it has one.
     """
 
     regions: tuple[str, ...]
@@ -52,6 +54,8 @@ class Evidence:
     features: Mapping[str, Mapping[str, Any]]
     likeness: Mapping[str, Mapping[str, float]]
     proxies: Mapping[str, Floats]
+    vectors: Mapping[str, Floats] = field(default_factory=dict)
+    places: Mapping[str, Floats] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -61,6 +65,9 @@ class Evidence:
         datasets: Mapping[str, Mapping[str, Any]] | None = None,
         likeness: Iterable[Mapping[str, Any]] = (),
         proxies: Iterable[Mapping[str, Any]] = (),
+        *,
+        vectors: Mapping[str, Floats] | None = None,
+        places: Mapping[str, Floats] | None = None,
     ) -> Evidence:
         """From rows.
 
@@ -70,6 +77,8 @@ class Evidence:
             datasets: Data set → its properties; one without a run belongs here.
             likeness: `dataset`, `other`, `value`; the other may be one that nothing was run on.
             proxies: `region`, `dataset`, `proxy`, `value`.
+            vectors: Region → its embedding.
+            places: Data set → its embedding.
 
         Raises:
             InputError: A score or a proxy is no number; lists every one.
@@ -98,6 +107,8 @@ class Evidence:
             features=dict(datasets or {}),
             likeness=_likeness(likeness),
             proxies={name: _grid(rows, "value", keys, sets) for name, rows in by_proxy.items()},
+            vectors=dict(vectors or {}),
+            places=dict(places or {}),
         )
 
     def region(self, key: str) -> int:
@@ -115,6 +126,42 @@ class Evidence:
             UnknownKeyError: There is no such data set.
         """
         return _row("data set", key, self.datasets)
+
+    def knowing(
+        self,
+        dataset: str,
+        features: Mapping[str, Any],
+        place: Floats | None = None,
+        proxies: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> Evidence:
+        """The same, with what is known of one data set, which may be new.
+
+        Args:
+            dataset: Its key.
+            features: What is known of it; in place of what was.
+            place: Its embedding.
+            proxies: Name → region → value on it; beside those that were.
+        """
+        known = self if dataset in self.datasets else self._with_column(dataset)
+        grids = dict(known.proxies)
+        for name, told in (proxies or {}).items():
+            grid = np.array(grids.get(name, np.full(known.scores.shape, np.nan)))
+            for key, value in told.items():
+                grid[known.region(key), known.dataset(dataset)] = value
+            grids[name] = grid
+        places = known.places if place is None else {**known.places, dataset: place}
+        return replace(known, features={**known.features, dataset: features}, places=places, proxies=grids)
+
+    def _with_column(self, dataset: str) -> Evidence:
+        at = int(np.searchsorted(np.array(self.datasets, dtype=object), dataset)) if self.datasets else 0
+        wider = {name: np.insert(grid, at, np.nan, axis=1) for name, grid in self.proxies.items()}
+        return replace(
+            self,
+            datasets=(*self.datasets[:at], dataset, *self.datasets[at:]),
+            scores=np.insert(self.scores, at, np.nan, axis=1),
+            seconds=np.insert(self.seconds, at, np.nan, axis=1),
+            proxies=wider,
+        )
 
     def without_runs_on(self, dataset: str, but: Sequence[str] = ()) -> Evidence:
         """The same, with the runs on a data set hidden; its features, likeness and proxies stay.

@@ -6,6 +6,7 @@ be higher by .01 times its weight, all that was learned staying as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from cortigraph.reasoning.selector.forecast import Belief
 from cortigraph.reasoning.selector.model import Selector
-from cortigraph.reasoning.selector.process import Process
 
 __all__ = ["Change", "Explanation", "Support", "explain", "most_telling"]
 
@@ -39,6 +39,11 @@ class Support:
     dataset: str
     score: float
     weight: float
+
+    @property
+    def path(self) -> str:
+        """Region, run and data set as they lie in the graph: what to look up to check it."""
+        return f"({self.region})<-[:OF]-({', '.join(self.runs)})-[:ON]->({self.dataset})"
 
     def __str__(self) -> str:
         names = ", ".join(self.runs)
@@ -93,13 +98,16 @@ class Explanation:
     proxies: dict[str, float]
 
 
-def explain(selector: Selector, region: str, belief: Belief | None = None) -> Explanation:
+def explain(
+    selector: Selector, region: str, belief: Belief | None = None, among: Sequence[str] | None = None
+) -> Explanation:
     """Why a region is expected to score what it is.
 
     Args:
         selector: That was asked.
         region: Key.
         belief: What is believed; by all runs that the evidence has on the data set when left out.
+        among: Regions that it may change places with; all when left out.
 
     Raises:
         UnknownKeyError: There is no such region.
@@ -107,7 +115,8 @@ def explain(selector: Selector, region: str, belief: Belief | None = None) -> Ex
     row = selector.evidence.region(region)
     rows = selector.seen()
     belief = belief or selector.belief(rows)
-    rival = _rival(belief.mean, row)
+    may = None if among is None else np.array([selector.evidence.region(key) for key in among])
+    rival = _rival(belief.mean, row, may)
     one = _weights(selector, belief, rows, row)
     changes: list[Change] = []
     if rival is not None:
@@ -137,9 +146,9 @@ def most_telling(selector: Selector, top: int = 3) -> tuple[str, ...]:
     return tuple(selector.evidence.regions[i] for i in chosen)
 
 
-def _rival(mean: Floats, row: int) -> int | None:
+def _rival(mean: Floats, row: int, may: NDArray[np.int64] | None) -> int | None:
     """The first region, or for that one the next."""
-    order = [int(i) for i in np.argsort(-mean, kind="stable")]
+    order = [int(i) for i in np.argsort(-mean, kind="stable") if may is None or i in may]
     if len(order) < 2:
         return None
     return order[1] if order[0] == row else order[0]
@@ -152,9 +161,8 @@ def _weights(selector: Selector, belief: Belief, rows: NDArray[np.int64], row: i
     mixture[row] = 1.0
     np.subtract.at(mixture, rows, belief.gain[row])  # what was run on the data set itself stands in for the forecast
     found = np.zeros(shape)
-    for member in selector.members:
-        process = Process(selector.spectrum, member.covariance, member.scores, selector.columns)
-        found[:, selector.columns] += process.weights(mixture, selector.column) / member.scale
+    for member, posterior in zip(selector.members, selector.posteriors, strict=True):
+        found[:, selector.columns] += posterior.weights(mixture, selector.column) / member.scale
     found *= selector.forecasts[selector.column].level.spread / len(selector.members)
     found[rows, selector.column] = belief.gain[row]
     return found

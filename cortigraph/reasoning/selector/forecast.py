@@ -31,12 +31,19 @@ class Belief:
         covariance: (regions, regions): of what the regions can do there.
         noise: Variance of one run about that.
         gain: (regions, runs seen on the data set): how far each of those moved each region.
+        shared: Variance that all regions have in common: where the data set's level lies.
     """
 
     mean: Floats
     covariance: Floats
     noise: float
     gain: Floats
+    shared: float
+
+    @property
+    def apart(self) -> Floats:
+        """(regions,): standard deviation of what a region can do, the data set's level aside: that ranks nobody."""
+        return np.asarray(np.sqrt(np.maximum(self.covariance.diagonal() - self.shared, 0.0)))
 
     @property
     def deviation(self) -> Floats:
@@ -81,7 +88,7 @@ class Forecast:
             spread = spread + shift - gain @ (spread[rows] + shift)
         else:
             spread = spread + shift
-        return Belief(self._within(mean), spread, noise, gain)
+        return Belief(self._within(mean), spread, noise, gain, shift)
 
     def _within(self, mean: Floats) -> Floats:
         """The same order, drawn together where it would leave the metric's bounds."""

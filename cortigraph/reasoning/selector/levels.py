@@ -31,14 +31,15 @@ class Level:
     spread_deviation: float
 
 
-def measure_levels(scores: Floats) -> tuple[Floats, Floats]:
+def measure_levels(scores: Floats, unknown: float = 1.0) -> tuple[Floats, Floats]:
     """Centre and spread of every column with runs; regions that were run on few of them don't bend either.
 
     Args:
         scores: (regions, data sets); not a number in gaps.
+        unknown: The spread, if there are too few runs on any.
 
     Returns:
-        Two of (data sets,); 0 and 1 where there is no run.
+        Two of (data sets,); 0 and a usual spread where there is no run.
     """
     seen = np.isfinite(scores)
     filled = np.where(seen, scores, 0.0)
@@ -50,9 +51,9 @@ def measure_levels(scores: Floats) -> tuple[Floats, Floats]:
         centre = np.where(seen, filled - region[:, None], 0.0).sum(0) / by_set
     spread = np.sqrt(np.where(seen, (filled - centre) ** 2, 0.0).sum(0) / by_set)
     usual = spread[seen.sum(0) >= 3]
-    fallback = float(np.median(usual)) if len(usual) else 1.0
+    fallback = (float(np.median(usual)) if len(usual) else unknown) or unknown
     poor = (seen.sum(0) < 3) | (spread < 1e-3 * fallback)
-    return centre, np.where(poor, fallback or 1.0, spread)
+    return centre, np.where(poor, fallback, spread)
 
 
 def guess_level(

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cortigraph.reasoning.selector.exact import Exact
 from cortigraph.reasoning.selector.kernel import Covariance, Spectrum, learn
 from cortigraph.reasoning.selector.process import Process
 
-__all__ = ["Member", "Said", "hear", "train_members"]
+__all__ = ["Member", "Posterior", "Said", "hear", "train_members"]
 
 Floats = NDArray[np.float64]
 
@@ -27,19 +29,42 @@ _DENSE = 0.6  # part of the columns that a region must have been run on for the 
 _FEWEST, _MOST = 8, 800
 
 
+class Posterior(Protocol):
+    """What runs on some data sets say of all; see `Process`."""
+
+    def mean(self, column: int) -> Floats: ...
+
+    def spread(self, column: int) -> Floats: ...
+
+    def weights(self, mixture: Floats, column: int) -> Floats: ...
+
+
 @dataclass(frozen=True)
 class Member:
     """One way to see it.
 
     Args:
-        covariance: As learned this way.
+        regions: How like they are: as a spectrum, or, where runs are few, as a matrix.
+        covariance: Over the data sets, as seen this way.
         scores: (regions, columns): scores as this way sees them.
         scale: (columns,): what they were divided by, in the metric's units.
     """
 
+    regions: Spectrum | Floats
     covariance: Covariance
     scores: Floats
     scale: Floats
+
+    def posterior(self, columns: NDArray[np.int64], but: int | None = None) -> Posterior:
+        """What the runs say, this way.
+
+        Args:
+            columns: The data sets that the scores are on.
+            but: One of them that is left out.
+        """
+        keep = columns != (-1 if but is None else but)
+        solve = Process if isinstance(self.regions, Spectrum) else Exact
+        return solve(self.regions, self.covariance, self.scores[:, keep], columns[keep])  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -78,7 +103,7 @@ def train_members(
         scale = spread**power * usual ** (1 - power)
         seen = (scores[:, columns] - centre) / scale
         for view in views:
-            members.append(Member(_learn(inner, view, seen[rows], columns), seen, scale))
+            members.append(Member(spectrum, _learn(inner, view, seen[rows], columns), seen, scale))
     return members
 
 
@@ -106,21 +131,19 @@ def _learn(spectrum: Spectrum, view: Floats, seen: Floats, columns: NDArray[np.i
     return learn(np.where(gaps, guessed, seen), spectrum, view, columns)
 
 
-def hear(spectrum: Spectrum, members: Sequence[Member], columns: NDArray[np.int64], column: int) -> Said:
+def hear(members: Sequence[Member], columns: NDArray[np.int64], column: int) -> Said:
     """What the members say of a data set, without its own runs.
 
     Args:
-        spectrum: Of the regions' cards.
         members: As trained on `columns`.
         columns: The data sets that they were trained on.
         column: The data set; if it is one of those, it is left out.
     """
-    keep = columns != column
     means, spreads = [], []
     for member in members:
-        process = Process(spectrum, member.covariance, member.scores[:, keep], columns[keep])
-        means.append(process.mean(column))
-        spreads.append(process.spread(column))
+        posterior = member.posterior(columns, column)
+        means.append(posterior.mean(column))
+        spreads.append(posterior.spread(column))
     told = np.array(means)
     mean = told.mean(0)
     between = (told - mean).T @ (told - mean) / len(told)

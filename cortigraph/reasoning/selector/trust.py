@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from cortigraph.reasoning.selector.features import normal_scores
 from cortigraph.reasoning.selector.forecast import Forecast
 
-__all__ = ["MISSES", "proxy_slopes", "proxy_table", "weighted_misses"]
+__all__ = ["MISSES", "proxy_slopes", "proxy_table", "usual_slopes", "weighted_misses"]
 
 Floats = NDArray[np.float64]
 
 MISSES = (-1.2816, 1.2816)  # standard deviations between which a normal forecast holds 80 % of runs
+_USUAL = {"probe": 0.5, "logme": 0.25}  # of the spread, for a region one standard deviation above the others
 _RIDGE = 0.1  # of the runs' number
 _FEWEST_SETS, _FEWEST_RUNS = 3, 8
 _DRAWS = 5  # of the runs that are shown
@@ -30,12 +31,18 @@ def proxy_table(proxies: Mapping[str, Floats], column: int) -> Floats:
     return np.stack(told, axis=1) if told else np.zeros((0, 0))
 
 
-def proxy_slopes(tables: Sequence[Floats], missed: Sequence[Floats]) -> Floats:
+def usual_slopes(proxies: Mapping[str, Floats]) -> Floats:
+    """(proxies,): what one unit of each is worth before it was seen to hold: nothing, but for those that we compute."""
+    return np.array([_USUAL.get(name, 0.0) for name in sorted(proxies)])
+
+
+def proxy_slopes(tables: Sequence[Floats], missed: Sequence[Floats], usual: Floats | None = None) -> Floats:
     """(proxies,): what one unit of each adds to a forecast, shrunk by how much that changed from set to set.
 
     Args:
         tables: For each known data set, (regions, proxies).
         missed: For each, (regions,): by how much the forecast was too low; not a number where there was no run.
+        usual: (proxies,): what they are worth where there are too few data sets to learn it; nothing when left out.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -46,7 +53,7 @@ def proxy_slopes(tables: Sequence[Floats], missed: Sequence[Floats]) -> Floats:
     found = [slope for pair in zip(tables, missed, strict=True) if (slope := _slope(*pair)) is not None]
     width = tables[0].shape[1] if tables else 0
     if len(found) < _FEWEST_SETS:
-        return np.zeros(width)
+        return np.zeros(width) if usual is None else usual
     slopes = np.array(found)
     mean, error = slopes.mean(0), slopes.std(0, ddof=1) / np.sqrt(len(slopes))
     held = np.clip(1 - error**2 / np.maximum(mean**2, 1e-12), 0.0, 1.0)
@@ -97,7 +104,7 @@ def _quantiles(misses: Sequence[Floats], at: tuple[float, float]) -> Floats:
     """Quantiles of what is missed on a data set that is none of these; each of them counts the same.
 
     All runs of a data set lie off together when it is harder than was thought, and each by itself besides. The two are
-    crossed: how far the new one's lie off together may be what it was on any of the known, with the scatter of any other.
+    crossed: how far a new one's lie off together may be what it was on any known one, with the scatter of any other.
     """
     together = np.array([one.mean() for one in misses])
     apart = [np.add.outer(one - one.mean(), together).ravel() for one in misses]

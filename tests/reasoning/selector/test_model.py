@@ -115,8 +115,8 @@ def test_weights_are_how_far_the_expectation_moves() -> None:
 
     if at[1] != selector.column:
         spread = selector.forecasts[selector.column].level.spread
-        before = hear(selector.spectrum, selector.members, selector.columns, selector.column).mean
-        after = hear(selector.spectrum, moved, selector.columns, selector.column).mean
+        before = hear(selector.members, selector.columns, selector.column).mean
+        after = hear(moved, selector.columns, selector.column).mean
         change = spread * (after - before)
         assert change[9] - belief.gain[9] @ change[rows] == pytest.approx(0.01 * support.weight, rel=1e-4)
 
