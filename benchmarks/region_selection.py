@@ -58,15 +58,18 @@ def recalled(job: Path, metric: str) -> Evidence:
         return evidence
 
 
-def judged(evidence: Evidence, column: int, forecast: Forecast, shown: int, seed: int) -> Figures:
-    """A forecast's figures on the runs that it has not seen."""
+def judged(
+    evidence: Evidence, column: int, forecast: Forecast, shown: int, seed: int, doubt: Forecast | None = None
+) -> Figures:
+    """A forecast's figures on the runs that it has not seen; `doubt` is taken off before the first is chosen."""
     scores = evidence.scores[:, column]
     runs = np.flatnonzero(np.isfinite(scores))
     rows = np.random.default_rng(seed).permutation(runs)[:shown]
     rest = np.setdiff1d(runs, rows)
     expected = forecast(rows)[rest]
     usable = np.isfinite(expected)  # a proxy is not known of all
-    return metrics(expected[usable], scores[rest][usable], failed(scores)[rest][usable])
+    less = doubt(rows)[rest][usable] if doubt else 0.0
+    return metrics(expected[usable], scores[rest][usable], failed(scores)[rest][usable], less)
 
 
 def ours(selector: Selector, shown: int, seed: int) -> Figures:
@@ -74,7 +77,14 @@ def ours(selector: Selector, shown: int, seed: int) -> Figures:
     scores = selector.evidence.scores[:, selector.column]
     runs = np.flatnonzero(np.isfinite(scores))
     rows = np.random.default_rng(seed).permutation(runs)[:shown]
-    found = judged(selector.evidence, selector.column, lambda seen: selector.belief(seen).mean, shown, seed)
+    found = judged(
+        selector.evidence,
+        selector.column,
+        lambda seen: selector.belief(seen).mean,
+        shown,
+        seed,
+        lambda seen: selector.belief(seen).apart,
+    )
     names = [selector.evidence.regions[row] for row in rows]
     rest = {selector.evidence.regions[row]: scores[row] for row in np.setdiff1d(runs, rows)}
     told = [one for one in selector.rank(runs=names, seed=seed).regions if one.key in rest]

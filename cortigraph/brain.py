@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from cortigraph.graph.errors import InputError
 from cortigraph.graph.home import Home
 from cortigraph.graph.store import Store, open_store
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from cortigraph.reasoning.asking.mind import Mind
     from cortigraph.reasoning.pathway.scene import Scene
     from cortigraph.reasoning.prediction import Prediction
-    from cortigraph.reasoning.selection import RankedRegion
+    from cortigraph.reasoning.selector.advisor import Advice, Advisor
     from cortigraph.reasoning.solving.solution import Solution
     from cortigraph.reasoning.solving.trial import Watcher
     from cortigraph.regions.adapters.regions import Regions
@@ -224,22 +226,47 @@ class Brain:
         return explain(self.mind, answer)
 
     def rank_regions(
-        self, scene: Scene | str | Path, *, remember: Sequence[str] | None = None
-    ) -> dict[str, list[RankedRegion]]:
-        """Which regions suit a scene: expected score and its uncertainty, cost and reasons, without training anything.
+        self,
+        scene: Scene | str | Path | None = None,
+        *,
+        dataset: str | None = None,
+        area: str | None = None,
+        metric: str = "accuracy",
+        remember: Sequence[str] | None = None,
+        probe: float = 0.0,
+    ) -> dict[str, Advice]:
+        """Which regions suit a scene or a data set: expected score with an interval, cost, and on what runs that rests.
 
         Args:
-            scene: A scene, or the file of one.
+            scene: A scene, or the file of one; or
+            dataset: the key of a data set in the graph, whoever brought it.
+            area: For a data set, only regions of this functional area.
+            metric: For a data set, which property of runs is meant; more is better.
             remember: Scenes whose results count; all when left out.
+            probe: Seconds to spend on running the regions over a few of the scene's training samples.
 
         Returns:
-            Input name (or `fusion`) → its regions, best first.
-        """
-        from cortigraph.reasoning.memory import rank
-        from cortigraph.reasoning.solving.problem import pose
+            Input name (or `fusion`), or functional area → its regions, best first; `why(key)` of it explains one.
 
-        problem = pose(self.store, self._scene(scene), self.home.cache)
-        return rank(self.store, problem.space, problem.text, problem.embedding, remember)
+        Raises:
+            InputError: Not just one of scene and data set is given, or there is too little to learn from.
+            UnknownKeyError: There is no such data set.
+        """
+        from cortigraph.reasoning.ranking import rank_scene
+
+        if (scene is None) == (dataset is None):
+            raise InputError("expected a scene or the key of a data set, and not both")
+        if dataset is not None:
+            return self.advisor.for_dataset(dataset, metric=metric, area=area, scenes=remember)
+        assert scene is not None
+        return rank_scene(self.store, self.home, self.advisor, self._scene(scene), remember, probe)
+
+    @cached_property
+    def advisor(self) -> Advisor:
+        """Ranks regions; keeps what it has read and learned as long as the graph stays as it is."""
+        from cortigraph.reasoning.selector.advisor import Advisor
+
+        return Advisor(self.store)
 
     def solve(
         self,

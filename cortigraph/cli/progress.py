@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,13 +10,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from cortigraph.reasoning.selection import RankedRegion
     from cortigraph.reasoning.solving.problem import Problem
     from cortigraph.reasoning.solving.solution import Solution
     from cortigraph.reasoning.solving.trial import Trial
     from cortigraph.train.job import Epoch
 
-__all__ = ["SolveProgress", "show_ranking", "show_solution"]
+__all__ = ["SolveProgress", "show_solution"]
 
 
 class SolveProgress:
@@ -93,18 +91,6 @@ def show_solution(solution: Solution, console: Console | None = None) -> None:
         f"{solution.seconds:.1f} s{f'; memory gave {recalled}' if recalled else ''}",
         highlight=False,
     )
-
-
-def show_ranking(ranked: Mapping[str, Sequence[RankedRegion]], console: Console | None = None) -> None:
-    """A table of regions per slot, best first, with the reason that counts most."""
-    table = Table("slot", "region", "expected", "±", "seconds", "because")
-    for slot, regions in ranked.items():
-        for region in regions:
-            seconds = "" if region.seconds is None else f"{region.seconds:.1f}"
-            reason = region.reasons[0] if region.reasons else "nothing like it was tried; by its description"
-            table.add_row(slot, region.key, f"{region.expected:.3f}", f"{region.uncertainty:.3f}", seconds, reason)
-        table.add_section()
-    (console or Console()).print(table)
 
 
 def _candidates(solution: Solution) -> Table:

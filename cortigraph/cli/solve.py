@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,18 +90,18 @@ def _read(path: Path, trials: int | None, seconds: float | None, seed: int | Non
 
 def _rehearse(brain: Brain, scene: Scene, as_json: bool) -> None:
     """Checks the scene, and says what would be tried and what it may cost."""
-    from cortigraph.cli.progress import show_ranking
+    from cortigraph.cli.rank import show_ranking
 
     ranked = brain.rank_regions(scene)
-    known = [region.seconds for regions in ranked.values() for region in regions if region.seconds]
+    known = [one.seconds for advice in ranked.values() for one in advice.regions if one.seconds]
     estimate = sum(known) / len(known) * scene.budget.trials if known else None
     if as_json:
-        told = {slot: [asdict(region) for region in regions] for slot, regions in ranked.items()}
+        told = {slot: advice.told(1) for slot, advice in ranked.items()}
         typer.echo(
             json.dumps({"scene": scene.key, "regions": told, "trials": scene.budget.trials, "seconds": estimate})
         )
         return
-    show_ranking(ranked)
+    show_ranking(ranked, 1)
     cost = f"about {estimate:.0f} s, as like regions took" if estimate else "unknown: nothing like it was trained yet"
     typer.echo(f"{scene.budget.trials} trials; cost: {cost}. Nothing was trained.")
 

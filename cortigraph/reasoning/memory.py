@@ -2,7 +2,7 @@
 
 odds      regions that are expected to do well are drawn more often
 weights   where training starts: the best weights of the same region on like data
-first     what a search tries first: the best pathways of like scenes
+first     what a search tries first: the best pathways of like scenes, or where there are none the regions to begin with
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.store import Store
-from cortigraph.reasoning.experience import recall_experience
+from cortigraph.reasoning.pathway.cells import sample_cell
 from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
-from cortigraph.reasoning.selection import Question, RankedRegion, Ranker, rank_by_experience
-from cortigraph.regions.region import Region
+from cortigraph.reasoning.selector.advisor import Advice, Advisor, Asked
 
-__all__ = ["Memory", "consult", "rank"]
+__all__ = ["Memory", "consult", "recalled_weights", "slots_of"]
 
 _LIKE = 0.5  # cosine of two data sets' embeddings, below which nothing is carried over
 _FIRST = 3
@@ -48,13 +47,11 @@ class Memory:
     """What was recalled for a scene; plain data, kept with the search that it started.
 
     Args:
-        ranked: Slot → its regions, best first.
         odds: Region key → relative odds.
         weights: (slot, region key) → hash.
         first: Decisions to try first.
     """
 
-    ranked: Mapping[str, Sequence[RankedRegion]] = field(default_factory=dict)
     odds: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[tuple[str, str], str] = field(default_factory=dict)
     first: Sequence[Decisions] = ()
@@ -72,52 +69,47 @@ class Memory:
         return cls(odds=told["odds"], weights=weights, first=told["first"])
 
 
-def rank(
-    store: Store,
-    space: Space,
-    text: NDArray[np.float32],
-    dataset: NDArray[np.float32],
-    scenes: Sequence[str] | None = None,
-    ranker: Ranker = rank_by_experience,
-) -> dict[str, list[RankedRegion]]:
-    """The regions of each slot, best expectation first.
-
-    Args:
-        text: The scene's words, embedded.
-        dataset: The data set's embedding.
-        scenes: Only what was learned for these; all when left out.
-        ranker: What answers; by experience when left out.
-    """
-    experience = recall_experience(store, scenes)
-    slots: dict[str, Sequence[Region]] = {**space.slots, **({FUSION: space.cells} if len(space.slots) > 1 else {})}
-    words, data = text.astype(np.float64), dataset.astype(np.float64)
-    return {slot: ranker(Question(words, data, list(regions)), slot, experience) for slot, regions in slots.items()}
+def slots_of(space: Space) -> dict[str, list[str]]:
+    """Slot → the keys of the regions that may serve there; `fusion` where there is something to join."""
+    slots = {**space.slots, **({FUSION: space.cells} if len(space.slots) > 1 else {})}
+    return {slot: [region.key for region in regions] for slot, regions in slots.items()}
 
 
-def consult(
-    store: Store,
-    space: Space,
-    text: NDArray[np.float32],
-    dataset: NDArray[np.float32],
-    scenes: Sequence[str] | None = None,
-) -> Memory:
+def consult(store: Store, space: Space, asked: Asked, metric: str, scenes: Sequence[str] | None = None) -> Memory:
     """Everything that memory has to say on a scene; nothing at all if `scenes` is empty.
 
     Args:
-        As for `rank`.
+        store: The store; only read.
+        space: What may be decided.
+        asked: The scene's data set and words.
+        metric: That the scene is scored by.
+        scenes: Only what was learned for these; all when left out.
     """
     if scenes is not None and not scenes:
         return Memory()
-    ranked = rank(store, space, text, dataset, scenes)
+    advice = Advisor(store).for_slots(asked, slots_of(space), metric=metric, scenes=scenes)
     odds = {
-        region.key: float(np.exp((region.expected - regions[0].expected) / _SHARP))
-        for regions in ranked.values()
-        for region in regions
+        one.key: float(np.exp((one.expected - told.regions[0].expected) / _SHARP))
+        for told in advice.values()
+        for one in told.regions
     }
-    return Memory(ranked, odds, _weights(store, space, dataset, scenes), _first(store, space, dataset, scenes))
+    first = _first(store, space, asked.place, scenes) or _advised(space, advice)
+    return Memory(odds, recalled_weights(store, space, asked.place, scenes), first)
 
 
-def _first(store: Store, space: Space, dataset: NDArray[np.float32], scenes: Sequence[str] | None) -> list[Decisions]:
+def _advised(space: Space, advice: Mapping[str, Advice]) -> list[Decisions]:
+    """The regions to begin with, if any runs speak for them; the cell that joins them is drawn."""
+    if not all(told.choice and told.why(told.choice).rests_on for slot, told in advice.items() if slot != FUSION):
+        return []
+    chosen: Decisions = {slot: {"region": advice[slot].choice, "arguments": {}} for slot in space.slots}
+    if len(space.slots) == 1:
+        return [chosen]
+    cells = [cell for cell in space.cells if cell.key == advice[FUSION].choice]
+    branches = [space.branch(chosen, slot) for slot in space.slots]
+    return [{**chosen, FUSION: sample_cell(cells[0], branches, np.random.default_rng(0))}]
+
+
+def _first(store: Store, space: Space, dataset: NDArray[np.float64], scenes: Sequence[str] | None) -> list[Decisions]:
     """The best decisions of like scenes that can be composed here, each once."""
     found: list[tuple[float, Decisions]] = []
     for row in store.read(_CANDIDATES, scenes=None if scenes is None else list(scenes)):
@@ -130,10 +122,17 @@ def _first(store: Store, space: Space, dataset: NDArray[np.float32], scenes: Seq
     return [decisions for _, decisions in sorted(found, key=lambda entry: -entry[0])[:_FIRST]]
 
 
-def _weights(
-    store: Store, space: Space, dataset: NDArray[np.float32], scenes: Sequence[str] | None
+def recalled_weights(
+    store: Store, space: Space, dataset: NDArray[np.float64], scenes: Sequence[str] | None
 ) -> dict[tuple[str, str], str]:
-    """For each slot and region the best weights of the same architecture, for the same classes, on like data."""
+    """For each slot and region the best weights of the same architecture, for the same classes, on like data.
+
+    Args:
+        store: The store; only read.
+        space: What may be decided.
+        dataset: The data set's embedding.
+        scenes: Only what was learned for these; all when left out.
+    """
     rows = [
         row
         for row in store.read(_WEIGHTS, scenes=None if scenes is None else list(scenes))
@@ -162,6 +161,6 @@ def _fits(space: Space, decisions: Decisions) -> bool:
     return True
 
 
-def _cosine(a: NDArray[np.float32], b: Any) -> float:
+def _cosine(a: NDArray[np.float64], b: Any) -> float:
     b = np.asarray(b if b is not None else np.zeros(len(a)), dtype=np.float64)
     return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))

@@ -1,16 +1,17 @@
-"""Pictures: a pathway as a diagram, a search as a curve, an answer with its paths; PNG or SVG by the file's ending."""
+"""Pictures: a pathway as a diagram, a search as a curve, a ranking, an answer with its paths; PNG or SVG by the file's ending."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cortigraph.reasoning.asking.answers import Path as Carried
+from cortigraph.reasoning.selector.advisor import Advice
 from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.regions.blueprint import Blueprint
 
-__all__ = ["draw_paths", "draw_pathway", "draw_search"]
+__all__ = ["draw_paths", "draw_pathway", "draw_ranking", "draw_search"]
 
 _INK, _PALE, _ACCENT = "#22303c", "#e8eef3", "#d1495b"
 _COLOURS = {"image": "#dbe9d8", "audio": "#fbe3c8", "text": "#d9e2f3", "any": "#eadcf0"}
@@ -115,6 +116,33 @@ def draw_paths(paths: Sequence[Carried], path: Path, title: str = "") -> Path:
 
 def _short(text: str, most: int = 28) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def draw_ranking(ranked: Mapping[str, Advice], path: Path, title: str = "", most: int = 20) -> Path:
+    """Draws what is expected of regions as dots, with the intervals in which four runs in five should lie.
+
+    Args:
+        ranked: Slot, or functional area → its regions.
+        path: Where to.
+        title: Above the picture.
+        most: Regions of each slot that are shown.
+
+    Returns:
+        The path.
+    """
+    rows = [
+        (f"{one.key}  [{slot}]", one, one.key == advice.choice)
+        for slot, advice in ranked.items()
+        for one in advice.regions[:most]
+    ]
+    figure, axes = _canvas(9, 1.2 + 0.28 * max(len(rows), 1), title, frame=True)
+    for place, (_, one, first) in enumerate(rows):
+        colour = _ACCENT if first else _INK
+        axes.plot([one.low, one.high], [-place, -place], color=colour, linewidth=2, alpha=0.5)
+        axes.plot([one.expected], [-place], "o", color=colour, markersize=5)
+    axes.set_yticks([-place for place in range(len(rows))], [name for name, *_ in rows], fontsize=8)
+    axes.set_xlabel("expected score")
+    return _save(figure, path)
 
 
 def _canvas(width: float, height: float, title: str, *, frame: bool = False) -> tuple[Any, Any]:

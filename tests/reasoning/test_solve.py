@@ -106,7 +106,9 @@ def test_a_related_scene_begins_with_what_was_learned(brain: Brain, samples: Pat
     assert cold.recalled == {"pathways": 0, "weights": 0}
     assert cold.search != warm.search
     ranked = brain.rank_regions(write_scene(other, "other"))
-    assert any("on height.data" in reason for region in ranked["image"] for reason in region.reasons)
+    supports = [support for one in ranked["image"].regions for support in ranked["image"].why(one.key).rests_on]
+    assert any(support.dataset == "height.data" and support.runs for support in supports)
+    assert all(one.cost["parameters"] and one.low <= one.expected <= one.high for one in ranked["image"].regions)
 
 
 def test_forgetting_removes_a_scene_and_nothing_else(brain: Brain, samples: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,15 @@ class Space:
     odds: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[tuple[str, str], str] = field(default_factory=dict)
     _grown: dict[str, Branch] = field(default_factory=dict, repr=False, compare=False)
+
+    def grown_from(self, weights: Mapping[tuple[str, str], str], odds: Mapping[str, float] | None = None) -> Space:
+        """The same space, with what memory suggests.
+
+        Args:
+            weights: (slot, region key) → the weights that training starts from.
+            odds: Region key → how likely a sample takes it; as they are when left out.
+        """
+        return replace(self, weights=weights, odds=self.odds if odds is None else odds, _grown={})
 
     def sample(self, generator: np.random.Generator) -> Decisions:
         """Decisions drawn from the whole space: regions by their odds, with their declared arguments."""

@@ -34,13 +34,14 @@ def failed(scores: Floats) -> NDArray[np.bool_]:
     return np.asarray(scores < _FAILED * np.nanmedian(scores))
 
 
-def metrics(expected: Floats, scores: Floats, bad: NDArray[np.bool_]) -> dict[str, float]:
+def metrics(expected: Floats, scores: Floats, bad: NDArray[np.bool_], doubt: Floats | float = 0.0) -> dict[str, float]:
     """How well a forecast of some runs was.
 
     Args:
         expected: What was forecast.
         scores: What was scored.
         bad: Which of the runs failed.
+        doubt: What is taken off before the first is chosen; see `Ranking.choice`.
     """
     from scipy.stats import pearsonr, spearmanr
 
@@ -53,7 +54,7 @@ def metrics(expected: Floats, scores: Floats, bad: NDArray[np.bool_]) -> dict[st
         "pearson": correlation(pearsonr, expected, scores),
         "pearson_without_failed": correlation(pearsonr, expected[~bad], scores[~bad]),
         "spearman": correlation(spearmanr, expected, scores),
-        "relative_top1": float(scores[np.argmax(expected)] / scores.max()),
+        "relative_top1": float(scores[np.argmax(expected - doubt)] / scores.max()),
     }
 
 
@@ -87,4 +88,5 @@ def _judged(selector: Selector, count: int, seed: int) -> dict[str, float]:
     rest = np.setdiff1d(runs, rows)
     away = (scores[rest] - belief.mean[rest]) / belief.deviation[rest]
     covered = float(((away >= low) & (away <= high)).mean())
-    return {**metrics(belief.mean[rest], scores[rest], failed(scores)[rest]), "coverage80": covered}
+    told = metrics(belief.mean[rest], scores[rest], failed(scores)[rest], belief.apart[rest])
+    return {**told, "coverage80": covered}

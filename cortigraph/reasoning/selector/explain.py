@@ -114,7 +114,7 @@ def explain(
     """
     row = selector.evidence.region(region)
     rows = selector.seen()
-    belief = belief or selector.belief(rows)
+    belief = belief or selector.now
     may = None if among is None else np.array([selector.evidence.region(key) for key in among])
     rival = _rival(belief.mean, row, may)
     one = _weights(selector, belief, rows, row)
@@ -125,23 +125,29 @@ def explain(
     return Explanation(region, key, _supports(selector, one), tuple(changes), selector.added(row))
 
 
-def most_telling(selector: Selector, top: int = 3) -> tuple[str, ...]:
+def most_telling(selector: Selector, top: int = 3, among: Sequence[str] | None = None) -> tuple[str, ...]:
     """Regions whose run on the data set would make all expectations surest, the most telling first.
 
     Args:
         selector: That was asked.
         top: How many; each is chosen as if those before it had been run.
+        among: Regions that may be named; all when left out.
     """
     rows = selector.seen()
-    belief = selector.belief(rows)
+    belief = selector.now
     covariance = belief.covariance.copy()
     covariance -= covariance.mean(0) + covariance.mean(1)[:, None] - covariance.mean()  # what all share ranks nobody
     chosen: list[int] = []
-    for _ in range(min(top, len(covariance) - len(rows))):
+    may = np.ones(len(covariance), dtype=bool)
+    if among is not None:
+        may = np.isin(np.array(selector.evidence.regions), list(among))
+    may[rows] = False
+    for _ in range(min(top, int(may.sum()))):
         told = (covariance**2).sum(0) / (covariance.diagonal() + belief.noise)
-        told[[*rows, *chosen]] = -np.inf
+        told[~may] = -np.inf
         best = int(np.argmax(told))
         chosen.append(best)
+        may[best] = False
         covariance -= np.outer(covariance[best], covariance[best]) / (covariance[best, best] + belief.noise)
     return tuple(selector.evidence.regions[i] for i in chosen)
 

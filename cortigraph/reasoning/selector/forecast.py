@@ -31,19 +31,15 @@ class Belief:
         covariance: (regions, regions): of what the regions can do there.
         noise: Variance of one run about that.
         gain: (regions, runs seen on the data set): how far each of those moved each region.
-        shared: Variance that all regions have in common: where the data set's level lies.
+        apart: (regions,): standard deviation of how a region stands to the others; where the data set's scores lie, and
+            how far they spread, ranks nobody.
     """
 
     mean: Floats
     covariance: Floats
     noise: float
     gain: Floats
-    shared: float
-
-    @property
-    def apart(self) -> Floats:
-        """(regions,): standard deviation of what a region can do, the data set's level aside: that ranks nobody."""
-        return np.asarray(np.sqrt(np.maximum(self.covariance.diagonal() - self.shared, 0.0)))
+    apart: Floats
 
     @property
     def deviation(self) -> Floats:
@@ -79,16 +75,19 @@ class Forecast:
         level = self.level
         mean = level.centre + level.spread * self.mean
         noise = level.spread**2 * self.noise
-        spread = level.spread**2 * self.covariance + level.spread_deviation**2 * np.outer(self.mean, self.mean)
+        alone = level.spread**2 * self.covariance
+        left = alone.diagonal()
+        spread = alone + level.spread_deviation**2 * np.outer(self.mean, self.mean)
         shift = level.centre_deviation**2
         gain = np.zeros((len(mean), 0))
         if len(rows):
             gain, shift = _gain(mean, spread, shift, noise, rows, scores)
+            left = left - np.einsum("ri,ir->r", gain, alone[rows])
             mean = mean + gain @ (scores - mean[rows])
             spread = spread + shift - gain @ (spread[rows] + shift)
         else:
             spread = spread + shift
-        return Belief(self._within(mean), spread, noise, gain, shift)
+        return Belief(self._within(mean), spread, noise, gain, np.sqrt(np.maximum(left, 0.0)))
 
     def _within(self, mean: Floats) -> Floats:
         """The same order, drawn together where it would leave the metric's bounds."""

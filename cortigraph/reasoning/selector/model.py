@@ -171,7 +171,7 @@ class Selector:
         evidence = self.evidence
         rows = self._shown(runs)
         shown = set(rows.tolist())
-        belief = self.belief(rows)
+        belief = self.now if runs is None else self.belief(rows)
         low, high = self.misses(len(rows), seed)
         bounds = _bounds(evidence.scores) or (-np.inf, np.inf)
         seconds = expected_seconds(evidence, self.column)
@@ -199,6 +199,11 @@ class Selector:
             rows: Those regions, by row.
         """
         return self.forecasts[self.column].given(rows, self.evidence.scores[rows, self.column])
+
+    @cached_property
+    def now(self) -> Belief:
+        """What is believed by all runs on the data set that there are."""
+        return self.belief(self.seen())
 
     def misses(self, shown: int, seed: int = 0) -> tuple[float, float]:
         """Between how many standard deviations four in five runs lay on the known data sets.

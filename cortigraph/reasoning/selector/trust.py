@@ -23,6 +23,7 @@ _USUAL = {"probe": 0.5, "logme": 0.25}  # of the spread, for a region one standa
 _RIDGE = 0.1  # of the runs' number
 _FEWEST_SETS, _FEWEST_RUNS = 3, 8
 _DRAWS = 5  # of the runs that are shown
+_MOST_SHOWN = 50
 
 
 def proxy_table(proxies: Mapping[str, Floats], column: int) -> Floats:
@@ -82,6 +83,7 @@ def weighted_misses(
         part: Of the runs that the interval is to hold.
     """
     misses = []
+    shown = min(shown, _MOST_SHOWN)  # where so many are known, more of them change little
     for forecast, told in zip(forecasts, scores, strict=True):
         runs = np.flatnonzero(np.isfinite(told))
         if len(runs) >= shown + _FEWEST_RUNS:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from cortigraph.reasoning.pathway.branch import adapted
 from cortigraph.reasoning.pathway.compose import FUSION, Space
 from cortigraph.reasoning.pathway.scene import Scene
 from cortigraph.reasoning.search import names
+from cortigraph.reasoning.selector.advisor import Asked
 from cortigraph.regions.catalogue import regions as catalogue
 from cortigraph.regions.language import embed_text
 from cortigraph.regions.ports import Port
@@ -61,6 +62,16 @@ class Problem:
         """Input name → its port."""
         return {port.name: port for port in self.space.inputs}
 
+    def asked(self, proxies: Mapping[str, Mapping[str, float]] | None = None) -> Asked:
+        """What a ranking of regions goes by: the data set, which the graph may never have seen, and the words."""
+        return Asked(
+            self.dataset_key,
+            {"samples": len(self.dataset), "classes": list(self.dataset.classes)},
+            self.embedding.astype(np.float64),
+            self.text.astype(np.float64),
+            proxies or {},
+        )
+
     def search_key(self, remember: Sequence[str] | None) -> str:
         """Names the search: the same scene, data, settings, seed and memory go on where they were."""
         parts = [
@@ -75,7 +86,7 @@ class Problem:
 
     def with_memory(self, memory: Memory) -> Space:
         """The space with odds and weights as memory suggests."""
-        return replace(self.space, odds=memory.odds, weights=memory.weights, _grown={})
+        return self.space.grown_from(memory.weights, memory.odds)
 
 
 def pose(store: Store, scene: Scene, cache: Path, progress: Progress | None = None) -> Problem:

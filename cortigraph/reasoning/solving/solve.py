@@ -177,7 +177,7 @@ def solve(
             tried = sum(step.index >= 0 for step in solution.steps)
             if tried >= scene.budget.trials or scene.budget.seconds is not None:
                 return Solution.from_json(known[1], resumed=tried)
-        memory = known[0] if known else consult(store, problem.space, problem.text, problem.embedding, remember)
+        memory = known[0] if known else consult(store, problem.space, problem.asked(), scene.metric, remember)
         ledger.begin(memory)
         cluster = workers if isinstance(workers, Cluster) else Cluster(workers)
         with trainer(cluster, weights=weights) as training:

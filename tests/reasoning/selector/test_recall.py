@@ -10,7 +10,8 @@ import pytest
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.ingest.job import Job, load_job
 from cortigraph.ingest.run import run
-from cortigraph.reasoning.selector.recall import rank_for_dataset, recall_evidence
+from cortigraph.reasoning.selector.advisor import Advisor
+from cortigraph.reasoning.selector.recall import recall_evidence
 from tests.reasoning.selector.zoo import zoo
 from tests.train.real_data import DATA, needs_data
 
@@ -42,11 +43,12 @@ def filled(clean_store, home):
 
 
 def test_a_ranking_from_the_graph_names_runs_of_the_graph(filled) -> None:
-    ranking, explanations = rank_for_dataset(filled, "d2", area="vision.made_up")
-    assert len(ranking.regions) == 20
-    assert ranking.regions[0].key.startswith("vision.made_up/")
-    assert ranking.regions[0].runs
-    named = [key for support in explanations[0].rests_on for key in support.runs]
+    advice = Advisor(filled).for_dataset("d2")
+    assert list(advice) == ["vision.made_up"]
+    first = advice["vision.made_up"].regions[0]
+    assert len(advice["vision.made_up"].regions) == 20
+    assert first.runs
+    named = [key for support in advice["vision.made_up"].why(first.key).rests_on for key in support.runs]
     assert filled.read("MATCH (r:Run) WHERE r.key IN $keys RETURN count(r) AS n", keys=named)[0]["n"] == len(named) > 0
 
 
@@ -56,7 +58,7 @@ def test_what_is_not_there_is_said_so(filled) -> None:
     with pytest.raises(InputError, match="audio"):
         recall_evidence(filled, area="audio")
     with pytest.raises(UnknownKeyError):
-        rank_for_dataset(filled, "d77")
+        Advisor(filled).for_dataset("d77")
 
 
 @needs_data("model_zoo/transfergraph/image")
@@ -67,7 +69,10 @@ def test_a_held_out_data_set_is_ranked_and_explained(clean_store, home, monkeypa
     evidence = recall_evidence(clean_store, area="vision.transfer")
     assert {"LOG_ME", "REG_H_SCORE"} <= set(evidence.proxies)
     assert evidence.likeness["pets"]["imagenet"] == pytest.approx(5.483, abs=0.01)
-    ranking, explanations = rank_for_dataset(clean_store, "pets", explained=3)
-    assert all(one.rests_on[0].runs for one in explanations)
-    assert len(ranking.regions) >= 180
-    assert all(one.runs == () and one.seconds for one in ranking.regions)
+    advisor = Advisor(clean_store)
+    advice = advisor.for_dataset("pets")["vision.transfer"]
+    assert all(advice.why(one.key).rests_on[0].runs for one in advice.regions[:3])
+    assert len(advice.regions) >= 180
+    assert all(one.runs == () and one.seconds for one in advice.regions)
+    assert advice.regions[0].cost["parameters"] > 1e6
+    assert advisor.for_dataset("pets")["vision.transfer"] is advice  # the graph is as it was

@@ -1,0 +1,84 @@
+"""Probing: what regions' features say of a scene's own samples, before anything is trained on them.
+
+Each region that may serve an input is built, with the weights that memory suggests, and run over a few training
+samples. `logme` and `probe` are told of its features (`selector/proxies.py`); the time that it may take is bounded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortigraph.reasoning.pathway.compose import Space
+from cortigraph.reasoning.selector.proxies import few_sample_accuracy, logme
+from cortigraph.reasoning.solving.problem import Problem
+from cortigraph.regions.weights import WeightStore
+
+__all__ = ["SAMPLES", "probe"]
+
+SAMPLES = 256
+
+
+def probe(
+    problem: Problem,
+    space: Space,
+    weights: WeightStore,
+    seconds: float,
+    order: Mapping[str, Sequence[str]],
+    samples: int = SAMPLES,
+) -> dict[str, dict[str, float]]:
+    """Proxies of the regions that may serve the inputs, as many as there is time for.
+
+    Args:
+        problem: The scene, read.
+        space: Its space, with the weights that memory suggests.
+        weights: Where they lie.
+        seconds: Nothing more is begun after these.
+        order: Slot → its regions, those to probe first first; slots take turns.
+        samples: How many training samples are looked at.
+
+    Returns:
+        Proxy → region → value; nothing where there are fewer than two classes among the samples.
+    """
+    until = time.monotonic() + seconds
+    rows = _rows(problem, samples)
+    labels = np.asarray(problem.dataset.target[rows])
+    found: dict[str, dict[str, float]] = {"logme": {}, "probe": {}}
+    if len(np.unique(labels)) < 2:
+        return found
+    turns = [(place, slot, key) for slot, keys in order.items() for place, key in enumerate(keys)]
+    for _, slot, key in sorted(turns, key=lambda turn: turn[0]):
+        if time.monotonic() >= until:
+            break
+        features = _features(problem, space, weights, slot, key, rows)
+        if np.isfinite(features).all():
+            found["logme"][key] = logme(features, labels)
+            found["probe"][key] = few_sample_accuracy(features, labels)
+    return found
+
+
+def _rows(problem: Problem, samples: int) -> NDArray[np.int64]:
+    """Training rows spread over the whole split, the same every time."""
+    rows = problem.dataset.rows("train")
+    return np.sort(np.random.default_rng(0).permutation(rows)[:samples])
+
+
+def _features(
+    problem: Problem, space: Space, weights: WeightStore, slot: str, key: str, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(samples, features), as the region gives them before any training here."""
+    import torch
+
+    from cortigraph.train.samples import as_tensors
+
+    decisions = {slot: {"region": key, "arguments": {}}}
+    branch = space.branch(decisions, slot)
+    blueprint = branch.blueprint(problem.port[slot], space.classes, decisions)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        pathway = blueprint.build(weights).eval()
+        values = pathway.run(as_tensors({slot: problem.dataset.inputs[slot][rows]}), [branch.features])
+    return np.asarray(values[branch.features].flatten(1).numpy(), dtype=np.float64)
