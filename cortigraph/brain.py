@@ -273,6 +273,7 @@ class Brain:
         scene: Scene | str | Path,
         *,
         workers: int | Cluster = 1,
+        helpers: int = 1,
         remember: Sequence[str] | None = None,
         watcher: Watcher | None = None,
         progress: Progress | None = None,
@@ -282,6 +283,7 @@ class Brain:
         Args:
             scene: A scene, or the file of one.
             workers: Processes that train together; or a cluster, which says where, under which engine, and more.
+            helpers: Processes of this machine that train different candidates at once.
             remember: Scenes whose results may be recalled: all when left out, none when empty.
             watcher: Told of every epoch and trial.
             progress: Told how far decoding is.
@@ -296,6 +298,7 @@ class Brain:
             self.home,
             self._scene(scene),
             workers=workers,
+            helpers=helpers,
             remember=remember,
             watcher=watcher,
             progress=progress,

@@ -20,6 +20,8 @@ _COMMANDS = {
     "solve": "A scene goes in, a trained network comes out.",
     "predict": "What a pathway says of new samples.",
     "rank": "Which regions suit a scene, without training anything.",
+    "search": "Searches that are under way: watch.",
+    "worker": "Help searches along, on any machine that reaches the store.",
     "ingest": "Batch jobs: plan, run, resume, revert, status.",
     "ask": "What the graph knows, what a reasoner makes of it, and why.",
     "reason": "Reasoners: train, list, refresh, evaluate, score, materialise.",

@@ -26,6 +26,9 @@ def solve(
     min_workers: Least = None,
     max_workers: Most = None,
     exchange: Exchanges = None,
+    search_workers: Annotated[
+        int, typer.Option(min=1, help="Processes of this machine that train different candidates at once.")
+    ] = 1,
     trials: Annotated[int | None, typer.Option(min=1, help="Candidates to try; else as the scene says.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Time to spend on them.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
@@ -53,7 +56,12 @@ def solve(
             return
         with SolveProgress(quiet=as_json) as progress:
             solution = brain.solve(
-                asked, workers=cluster, remember=remembered(memory), watcher=progress, progress=progress.decoding
+                asked,
+                workers=cluster,
+                helpers=search_workers,
+                remember=remembered(memory),
+                watcher=progress,
+                progress=progress.decoding,
             )
     pictures = _draw(solution, plot) if plot else []
     if as_json:

@@ -23,6 +23,7 @@ from typing import Any
 from cortigraph.graph import _launch, jars
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home
+from cortigraph.graph.processes import alive
 
 __all__ = ["Address", "Status", "disk_is_full", "ensure", "paused", "restart", "start", "status", "stop"]
 
@@ -287,14 +288,7 @@ def _running_address(home: Home) -> Address | None:
 
 
 def _is_alive(state: dict[str, Any]) -> bool:
-    import psutil
-
-    try:
-        process = psutil.Process(state["pid"])
-        # A zombie is dead; where nothing reaps orphans it would look alive for ever.
-        return abs(process.create_time() - state["create_time"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return alive(state["pid"], state["create_time"])
 
 
 def _password(database: Path) -> str:

@@ -170,6 +170,18 @@ class Store:
             identity = session.execute_read(lambda inner: Transaction(inner).read(cypher.STORE_ID))[0]["id"]
             return ":".join([identity, *sorted(session.last_bookmarks().raw_values)])
 
+    def surroundings(self) -> dict[str, str]:
+        """Environment variables with which another process on this machine opens the same remote store.
+
+        Returns:
+            Nothing for an embedded one: its home is enough.
+        """
+        if self.home is not None:
+            return {}
+        address = self._address
+        told = {"CORTIGRAPH_URI": address.uri, "CORTIGRAPH_USER": address.user, "CORTIGRAPH_PASSWORD": address.password}
+        return told | ({"CORTIGRAPH_DATABASE": self._database} if self._database else {})
+
     def close(self) -> None:
         """Close the connections. The embedded server goes on, and stops by itself when nobody needs it."""
         self._driver.close()

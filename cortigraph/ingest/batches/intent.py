@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from cortigraph.graph.errors import InputError, StoreError
-from cortigraph.ingest.batches.ledger import alive
+from cortigraph.graph.processes import alive, myself
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
@@ -35,16 +35,13 @@ class Intent:
     """
 
     def __init__(self, home: Home, job: Job, options: Options, *, given: bool = False) -> None:
-        import psutil
-
         self._path = _folder(home) / f"{uuid.uuid4().hex}.json"
         from_file = bool(job.origin.digest) and not given
         self._note = {
             "job": job.origin.key if from_file else None,
             "name": job.job,
             "options": {name: _plain(value) for name, value in vars(options).items()},
-            "pid": os.getpid(),
-            "started": psutil.Process().create_time(),
+            **{name: value for name, value in myself().items() if name != "host"},
         }
 
     def __enter__(self) -> Self:

@@ -10,8 +10,6 @@ its time is over.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import StoreError
+from cortigraph.graph.processes import alive, myself
 from cortigraph.ingest.batches.history import Record
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "advance",
-    "alive",
     "begin",
     "finish",
     "hold",
@@ -183,9 +181,7 @@ def finish(store: Store, lease: Lease, key: str, **told: Any) -> None:
 
 
 def _take(store: Store, lease: Lease, waiting: Waiting) -> None:
-    import psutil
-
-    me = {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    me = myself()
     dead: list[str] = []
     while True:
         asked = {"name": _NAME, "token": lease.token, "duration": _MILLISECONDS, "free": [lease.token, *dead], **me}
@@ -197,22 +193,6 @@ def _take(store: Store, lease: Lease, waiting: Waiting) -> None:
             continue
         waiting(f"waiting for process {holder['pid']} on {holder['host']}, which applies a batch")
         time.sleep(_POLL_SECONDS)
-
-
-def alive(pid: int, started: float) -> bool:
-    """Whether a process of this machine still runs.
-
-    Args:
-        pid: Its number.
-        started: When it was started: numbers are given again.
-    """
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _lost() -> LeaseLostError:

@@ -1,7 +1,7 @@
 """Search strategies: ask for a blueprint, tell its score.
 
 A strategy draws everything from a generator seeded by the search's seed and the number of the question, and otherwise
-depends on what it was told: asking and telling again what the graph remembers gives the state that it was in.
+depends on what was asked and told before: recalling what the graph remembers gives the state that it was in.
 """
 
 from __future__ import annotations
@@ -39,14 +39,23 @@ class Search(ABC):
         self.seed = seed
         self.first = list(first)
         self.told: list[tuple[Decisions, float]] = []
-        self._asked = 0
+        self._asked: list[Decisions] = []
 
     def ask(self) -> Blueprint:
         """The next blueprint to try: one that was not tried yet, as long as the search can think of any."""
-        generator = np.random.default_rng([self.seed, self._asked])
+        generator = np.random.default_rng([self.seed, len(self._asked)])
         decisions = self._next(generator)
-        self._asked += 1
+        self._asked.append(decisions)
         return self.space.compose(decisions)
+
+    def recall(self, asked: Sequence[Decisions], told: Sequence[tuple[Decisions, float]]) -> None:
+        """Goes on where a search is that others may be working on too.
+
+        Args:
+            asked: What is tried or was tried, by place.
+            told: What has its score, in the order in which strategies that look at it are to see it.
+        """
+        self._asked, self.told = list(asked), list(told)
 
     def tell(self, blueprint: Blueprint, score: float) -> None:
         """The score of a blueprint that was asked for; higher is better."""
@@ -57,9 +66,9 @@ class Search(ABC):
         """Decisions worth trying, given `told`. All chance comes from the generator."""
 
     def _next(self, generator: np.random.Generator) -> Decisions:
-        if self._asked < len(self.first):
-            return self.first[self._asked]
-        known = [decisions for decisions, _ in self.told]
+        if len(self._asked) < len(self.first):
+            return self.first[len(self._asked)]
+        known = [*self._asked, *(decisions for decisions, _ in self.told)]
         for _ in range(_TRIES):
             decisions = self.propose(generator)
             if decisions not in known:

@@ -6,7 +6,8 @@ Keys follow from what they name, and everything is merged on keys: what is writt
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cortigraph.graph.schema import Label, RelType
 from cortigraph.graph.store import Store, Transaction
 from cortigraph.graph.write import merge_edges, merge_nodes
 from cortigraph.reasoning.memory import Memory
+from cortigraph.reasoning.pathway.compose import Decisions
 from cortigraph.reasoning.solving.problem import Problem
 from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.reasoning.solving.trial import Run, Trial, weights_of
@@ -21,11 +23,14 @@ from cortigraph.regions.blueprint import Blueprint
 from cortigraph.train.data.record import record as record_dataset
 from cortigraph.train.provenance import now, provenance
 
-__all__ = ["Ledger"]
+__all__ = ["Entry", "Ledger", "work_folder"]
 
 _PLAN = "MATCH (s:Search {key: $key}) RETURN s.plan AS plan, s.state AS state, s.report AS report"
 _RUN = "MATCH (r:Run {key: $key}) RETURN r {.*} AS run"
-_CANDIDATES = "MATCH (c:Candidate)-[:IN_SEARCH]->(:Search {key: $key}) RETURN c {.*} AS c ORDER BY c.index"
+_CANDIDATES = """
+MATCH (c:Candidate)-[:IN_SEARCH]->(:Search {key: $key}) WHERE c.index >= 0
+RETURN c {.*} AS c ORDER BY c.index
+"""
 _ORIGIN = """
 MATCH (r:Run) WHERE r.key <> $key AND $weights IN r.weights
 RETURN r.key AS key ORDER BY r.finished_at, key LIMIT 1
@@ -37,6 +42,23 @@ OPTIONAL MATCH (run:Run {search: search.key})
 OPTIONAL MATCH (p:Pathway {search: search.key})
 DETACH DELETE c, run, p, search
 """
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate as the graph has it.
+
+    Args:
+        key: Its key.
+        index: Its place in the search.
+        decisions: What was decided.
+        trial: What came of it, once it has its score or failed.
+    """
+
+    key: str
+    index: int
+    decisions: Decisions
+    trial: Trial | None
 
 
 class Ledger:
@@ -59,11 +81,16 @@ class Ledger:
         done = rows[0]["report"] if rows[0]["state"] == "done" else None
         return Memory.from_json(rows[0]["plan"]), done
 
-    def begin(self, memory: Memory) -> None:
-        """Writes scene, data set and search, with what memory said: a search that goes on does not ask again."""
-        self.store.execute(lambda tx: self._begin(tx, memory))
+    def begin(self, memory: Memory, recalled: Sequence[str] | None) -> None:
+        """Writes scene, data set and search, with what memory said: a search that goes on does not ask again.
 
-    def _begin(self, tx: Transaction, memory: Memory) -> None:
+        Args:
+            memory: What it said.
+            recalled: The scenes that it might recall; all when left out.
+        """
+        self.store.execute(lambda tx: self._begin(tx, memory, recalled))
+
+    def _begin(self, tx: Transaction, memory: Memory, recalled: Sequence[str] | None) -> None:
         scene, problem = self.problem.scene, self.problem
         record_dataset(
             tx, problem.dataset_key, problem.dataset, problem.spec, problem.base, description=problem.description
@@ -86,6 +113,9 @@ class Ledger:
             "strategy": scene.search,
             "state": "running",
             "plan": memory.to_json(),
+            "declared": node["declared"],
+            "base": str(scene.base.resolve()),
+            "remember": None if recalled is None else list(recalled),
             "started_at": now(),
             **{name: value for name, value in provenance(scene.seed).items() if name != "finished_at"},
         }
@@ -126,10 +156,24 @@ class Ledger:
         for row in tx.read(_ORIGIN, key=run.key, weights=begun) if begun else []:
             merge_edges(tx, RelType.DERIVED_FROM, Label.RUN, Label.RUN, [{"start": run.key, "end": row["key"]}])
 
-    def candidate(self, trial: Trial, key: str | None = None) -> str:
-        """Writes a candidate with its score; returns its key."""
+    def candidate(
+        self, trial: Trial, key: str | None = None, check: Callable[[Transaction], None] | None = None
+    ) -> str:
+        """Writes a candidate with its score; returns its key.
+
+        Args:
+            trial: What came of it.
+            key: Its key; by its place when left out.
+            check: Called in the transaction first; what it raises keeps the candidate from being written.
+        """
         key = key or f"{self.search}/{trial.index:04}"
-        self.store.execute(lambda tx: self._candidate(tx, trial, key))
+
+        def write(tx: Transaction) -> None:
+            if check is not None:
+                check(tx)
+            self._candidate(tx, trial, key)
+
+        self.store.execute(write)
         return key
 
     def _candidate(self, tx: Transaction, trial: Trial, key: str) -> None:
@@ -145,14 +189,16 @@ class Ledger:
             "seconds": trial.seconds,
             "runs": json.dumps(dict(trial.runs or {})),
             "finished_at": now(),
+            "until": None,
+            "doing": None,
         }
         merge_nodes(tx, Label.CANDIDATE, [node])
         merge_edges(tx, RelType.IN_SEARCH, Label.CANDIDATE, Label.SEARCH, [{"start": key, "end": self.search}])
         merge_edges(tx, RelType.USES, Label.CANDIDATE, Label.REGION, _uses(key, trial.blueprint))
 
-    def trials(self) -> list[tuple[str, Trial]]:
-        """Every candidate that was written, in order, with its key; reference points have negative indexes."""
-        return [(row["c"]["key"], _trial(row["c"])) for row in self.store.read(_CANDIDATES, key=self.search)]
+    def entries(self) -> list[Entry]:
+        """Every candidate of the search proper, by its place: those under way too, reference points not."""
+        return [_entry(row["c"]) for row in self.store.read(_CANDIDATES, key=self.search)]
 
     def conclude(self, solution: Solution, candidate: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
         """Writes the chosen pathway, its evaluation and the search's end.
@@ -243,13 +289,16 @@ def _uses(key: str, blueprint: Blueprint, *, weights: bool = False) -> list[dict
     ]
 
 
-def _trial(told: Mapping[str, Any]) -> Trial:
-    return Trial(
-        index=told["index"],
-        blueprint=Blueprint.from_json(told["blueprint"]),
-        accuracy=told["accuracy"],
-        nll=float("inf") if told.get("nll") is None else told["nll"],
-        seconds=told["seconds"],
-        reason=told.get("reason") or "",
-        runs=json.loads(told["runs"]),
-    )
+def _entry(told: Mapping[str, Any]) -> Entry:
+    trial = None
+    if told["state"] != "running":
+        trial = Trial(
+            index=told["index"],
+            blueprint=Blueprint.from_json(told["blueprint"]),
+            accuracy=told["accuracy"],
+            nll=float("inf") if told.get("nll") is None else told["nll"],
+            seconds=told["seconds"],
+            reason=told.get("reason") or "",
+            runs=json.loads(told["runs"]),
+        )
+    return Entry(told["key"], told["index"], json.loads(told["decisions"]), trial)

@@ -2,8 +2,8 @@
 
 read the scene → ask memory → search by ask and tell → weigh the reference points → evaluate on test data → write back
 
-Every trial is in the graph before the next one begins. What is there is told to the strategy again, so a `solve` that
-was killed goes on where it was.
+Every candidate is in the graph before it is trained (`work`). What is there is told to the strategy again, so a `solve`
+that was killed goes on where it was, and other processes may help it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -22,21 +22,22 @@ from cortigraph.graph.store import Store
 from cortigraph.reasoning.memory import Memory, consult
 from cortigraph.reasoning.pathway.compose import FUSION, Decisions
 from cortigraph.reasoning.pathway.scene import Scene
-from cortigraph.reasoning.search import strategy
+from cortigraph.reasoning.solving.claims import Claims
+from cortigraph.reasoning.solving.crew import crew
 from cortigraph.reasoning.solving.problem import Problem, pose
 from cortigraph.reasoning.solving.record import Ledger, work_folder
 from cortigraph.reasoning.solving.solution import Solution, Step
 from cortigraph.reasoning.solving.trial import Bench, Silent, Trial, Watcher
+from cortigraph.reasoning.solving.work import Told, Work
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
 from cortigraph.train.cluster import Cluster
 from cortigraph.train.data.files import Progress
 from cortigraph.train.evaluate import evaluate
+from cortigraph.train.group import cores
 from cortigraph.train.launch import trainer
 
 __all__ = ["solve"]
-
-_CLOSING = "product"  # of the best branches: the last trial of a search, unless it was tried already
 
 
 @dataclass(frozen=True)
@@ -47,31 +48,12 @@ class _Solver:
     ledger: Ledger
     bench: Bench
     memory: Memory
-    watcher: Watcher
+    work: Work
     weights: WeightStore
-
-    def search(self) -> list[tuple[str, Trial]]:
-        """Goes on with the search until its budget is spent; gives every candidate with its key."""
-        scene = self.problem.scene
-        search = strategy(scene.search)(self.bench.space, scene.seed, self.memory.first)
-        done = [entry for entry in self.ledger.trials() if entry[1].index >= 0]
-        self.bench.resume({run for _, trial in done for run in (trial.runs or {}).values()})
-        for _, trial in done:
-            search.ask()
-            search.tell(trial.blueprint, trial.accuracy)
-        self.watcher.started(self.problem, len(done))
-        while not self._spent(done):
-            asked = search.ask()
-            blueprint = self._closing(done) if len(done) == scene.budget.trials - 1 else None
-            trial = self.bench.attempt(len(done), blueprint or asked)
-            search.tell(trial.blueprint, trial.accuracy)
-            done.append((self.ledger.candidate(trial), trial))
-            self.watcher.tried(trial)
-        return done
 
     def references(self, done: Sequence[tuple[str, Trial]]) -> dict[str, tuple[str, Trial]]:
         """Late fusion of the best branches, and each of them alone: points of the space that need no training."""
-        best = self.best_branches(done)
+        best = self.work.best_branches([trial for _, trial in done])
         cells: list[tuple[str, Decisions]] = []
         if len(best) > 1:
             cells = [("late_fusion", self.bench.space.with_cell(best, "average"))]
@@ -81,19 +63,6 @@ class _Solver:
             trial = self.bench.attempt(-1 - number, self.bench.space.compose(decisions))
             found[name] = (self.ledger.candidate(trial, f"{self.ledger.search}/{name}"), trial)
         return found
-
-    def best_branches(self, done: Sequence[tuple[str, Trial]]) -> Decisions:
-        """Slot → the choice whose branch, alone, did best on validation data."""
-        best: dict[str, tuple[tuple[float, float], Decisions]] = {}
-        for slot in self.bench.space.slots:
-            for _, trial in done:
-                if trial.reason:
-                    continue
-                run = self.bench.branch(trial.decisions, slot)
-                score = (run.metrics["accuracy"], -run.metrics["nll"])
-                if slot not in best or score > best[slot][0]:
-                    best[slot] = (score, trial.decisions[slot])
-        return {slot: choice for slot, (_, choice) in best.items()}
 
     def conclude(self, done: list[tuple[str, Trial]], resumed: int) -> Solution:
         """Chooses, evaluates on test data, writes the pathway, and says how it went."""
@@ -122,19 +91,6 @@ class _Solver:
         self.ledger.conclude(solution, key, metrics)
         return Solution.from_json(solution.to_json(), resumed=resumed)
 
-    def _closing(self, done: Sequence[tuple[str, Trial]]) -> Blueprint | None:
-        """The product of the best branches, if the space has it and it was not tried."""
-        best = self.best_branches(done)
-        if len(best) < 2 or not any(cell.id == _CLOSING for cell in self.bench.space.cells):
-            return None
-        decisions = self.bench.space.with_cell(best, _CLOSING)
-        return None if any(trial.decisions == decisions for _, trial in done) else self.bench.space.compose(decisions)
-
-    def _spent(self, done: Sequence[tuple[str, Trial]]) -> bool:
-        budget = self.problem.scene.budget
-        seconds = sum(trial.seconds for _, trial in done)
-        return len(done) >= budget.trials or (budget.seconds is not None and bool(done) and seconds >= budget.seconds)
-
     def _test(self, blueprint: Blueprint) -> Mapping[str, float]:
         return evaluate(blueprint.build(self.weights), self.problem.dataset, "test").metrics
 
@@ -145,6 +101,7 @@ def solve(
     scene: Scene,
     *,
     workers: int | Cluster = 1,
+    helpers: int = 1,
     remember: Sequence[str] | None = None,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
@@ -156,6 +113,8 @@ def solve(
         home: Where weights, decoded data and jobs under way lie.
         scene: What is wanted.
         workers: Processes that train together, one of them here; or a cluster.
+        helpers: Processes of this machine that train different candidates at once, this one among them. Workers
+            elsewhere (`cortigraph worker`) may help besides.
         remember: Scenes whose results may be recalled: all when left out, none when empty.
         watcher: Told of every epoch and trial.
         progress: Told how far decoding is.
@@ -167,6 +126,11 @@ def solve(
         InputError: The scene or its data is wrong; nothing was written.
         TrainError: Training could not start, or workers died; what was done is kept.
     """
+    cluster = workers if isinstance(workers, Cluster) else Cluster(workers)
+    if helpers > 1 and cluster.most > 1:
+        raise InputError(
+            "workers that share one training and workers that share the search don't go together; give one"
+        )
     problem = pose(store, scene, home.cache, progress)
     search = problem.search_key(remember)
     ledger, weights = Ledger(store, problem, search), WeightStore(home.weights)
@@ -178,16 +142,20 @@ def solve(
             if tried >= scene.budget.trials or scene.budget.seconds is not None:
                 return Solution.from_json(known[1], resumed=tried)
         memory = known[0] if known else consult(store, problem.space, problem.asked(), scene.metric, remember)
-        ledger.begin(memory)
-        cluster = workers if isinstance(workers, Cluster) else Cluster(workers)
+        ledger.begin(memory, remember)
+        threads = cluster.threads or max(1, cores() // helpers)
+        if helpers > 1:
+            cluster = replace(cluster, threads=threads)
+        told = Told(watcher or Silent())
         with trainer(cluster, weights=weights) as training:
             bench = Bench(
-                problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search),
-                watcher or Silent(),
-            )  # fmt: skip
-            solver = _Solver(problem, ledger, bench, memory, watcher or Silent(), weights)
-            resumed = sum(trial.index >= 0 for _, trial in ledger.trials())
-            done = solver.search()
+                problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told
+            )
+            with crew(store, home, search, helpers - 1, threads) as help:
+                work = Work(problem, ledger, Claims(store, search), bench, memory, told, help.check)
+                resumed = sum(entry.trial is not None for entry in ledger.entries())
+                done = work.all()
+            solver = _Solver(problem, ledger, bench, memory, work, weights)
             if all(trial.reason for _, trial in done):
                 raise InputError(f"no candidate could be trained; the last one: {done[-1][1].reason}")
             return solver.conclude(done, resumed)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from filelock import FileLock
+
 from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
 from cortigraph.reasoning.solving.problem import Problem
 from cortigraph.regions.blueprint import Blueprint
@@ -138,6 +140,12 @@ class Bench:
         known = self.runs.find(key)
         if known is not None:
             return known
+        # Candidates share branches: workers of one machine wait for each other rather than train one twice.
+        self.work.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self._folder(key)}.lock"):
+            return self.runs.find(key) or self._trained(slot, key, blueprint)
+
+    def _trained(self, slot: str, key: str, blueprint: Blueprint) -> Run:
         started = now()
         outcome = self._train(f"{slot} {blueprint.nodes[0].region.name}", key, blueprint)
         run = Run(
@@ -165,8 +173,10 @@ class Bench:
         blueprint = self.space.compose(decisions).with_weights(hashes)
         key = self._key(blueprint)
         cell = blueprint.nodes[-1].region
-        outcome = self._train(f"{FUSION} {cell.name}", key, blueprint)
-        self._clear(key)
+        self.work.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self._folder(key)}.lock"):  # a worker that has lost its claim may still be at it
+            outcome = self._train(f"{FUSION} {cell.name}", key, blueprint)
+            self._clear(key)
         return blueprint.with_weights(outcome.weights), outcome.metrics["valid"], outcome.seconds
 
     def attempt(self, index: int, blueprint: Blueprint) -> Trial:

@@ -1,0 +1,76 @@
+"""`cortigraph worker`: takes candidates of the searches that are under way in the graph."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["worker"]
+
+
+def worker(
+    search: Annotated[str | None, typer.Option(help="Only this search, or those of this scene.")] = None,
+    uri: Annotated[str | None, typer.Option(help="The server; else CORTIGRAPH_URI, else the home's own.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder of the weights, shared with whoever solves; else the home's.")
+    ] = None,
+    idle: Annotated[
+        float | None, typer.Option(min=0, help="Seconds without work after which it leaves; else it stays.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of training; else all cores.")] = None,
+    lease: Annotated[
+        float, typer.Option(min=1, help="Seconds without a sign of life after which others take its candidate up.")
+    ] = 30.0,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
+    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+) -> None:
+    """Helps searches along, on any machine that reaches the store. Stop it at any time: nothing is lost.
+
+    The samples are read where the scene says that they lie, and weights are files: share both folders.
+    """
+    signal.signal(signal.SIGTERM, _leave)
+    if with_parent:
+        _leave_with_parent()
+    from cortigraph.brain import Brain
+    from cortigraph.cli.progress import SolveProgress
+    from cortigraph.reasoning.solving.help import help_along
+
+    surroundings = os.environ.get("CORTIGRAPH_URI")
+    remote = uri or surroundings
+    with Brain.open(remote, home=home) as brain, SolveProgress(quiet=as_json, title=f"worker {os.getpid()}") as shown:
+        helped = help_along(
+            brain.store,
+            brain.home,
+            search,
+            weights=weights,
+            idle=idle,
+            threads=threads,
+            lease=lease,
+            watcher=shown,
+        )
+    if as_json:
+        typer.echo(json.dumps({"searches": helped}))
+
+
+def _leave(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _leave_with_parent() -> None:
+    # A parent that is killed cannot tell us; its child is then given to another process, and that we can see.
+    parent = os.getppid()
+
+    def watching() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watching, daemon=True, name="parent").start()

@@ -1,0 +1,110 @@
+"""Help: a process that takes candidates of whichever searches are under way in the graph.
+
+What it needs to know of a search lies in the graph: the scene, what memory said, where the samples lie. The samples and
+the weights themselves are files: a worker on another machine reads and writes them in a shared folder.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.home import Home
+from cortigraph.graph.store import Store
+from cortigraph.reasoning.memory import Memory
+from cortigraph.reasoning.pathway.scene import Scene
+from cortigraph.reasoning.solving.claims import LEASE_SECONDS, Claims
+from cortigraph.reasoning.solving.problem import pose
+from cortigraph.reasoning.solving.record import Ledger, work_folder
+from cortigraph.reasoning.solving.trial import Bench, Silent, Watcher
+from cortigraph.reasoning.solving.work import Told, Work
+from cortigraph.regions.weights import WeightStore
+from cortigraph.train.launch import Trainer, trainer
+
+__all__ = ["help_along"]
+
+_POLL_SECONDS = 0.5
+
+_SEARCHES = """
+MATCH (search:Search {state: 'running'})-[:FOR_SCENE]->(scene:Scene)
+WHERE ($name IS NULL OR search.key = $name OR scene.key = $name) AND search.declared IS NOT NULL
+RETURN search.key AS key, search.declared AS declared, search.base AS base, search.plan AS plan,
+       search.remember AS remember, scene.key AS scene
+ORDER BY search.started_at, key
+"""
+_NAMES = "MATCH (n:Search|Scene) RETURN n.key AS key"
+
+
+def help_along(
+    store: Store,
+    home: Home,
+    name: str | None = None,
+    *,
+    weights: Path | None = None,
+    idle: float | None = None,
+    threads: int | None = None,
+    lease: float = LEASE_SECONDS,
+    watcher: Watcher | None = None,
+    waiting: Callable[[], None] = lambda: None,
+) -> int:
+    """Works on searches until none is left to work on for a while.
+
+    Args:
+        store: Where they are.
+        home: Where decoded data and jobs under way lie, on this machine.
+        name: Only this search, or those of this scene.
+        weights: Folder of the weights, shared with whoever solves; the home's when left out.
+        idle: Seconds without work after which it leaves; never when left out.
+        threads: Of training; all cores when left out.
+        lease: Seconds that a candidate stays this worker's without a sign of life.
+        watcher: Told of every epoch and trial.
+        waiting: Called now and then while there is nothing to do.
+
+    Returns:
+        How many searches it helped along.
+
+    Raises:
+        UnknownKeyError: There is no such search or scene.
+        InputError: The samples can't be read here, or are not the same as where the search began.
+    """
+    if name is not None and not store.read(_SEARCHES, name=name):
+        known = store.columns(_NAMES)["key"]
+        if name not in known:
+            raise UnknownKeyError("search or scene", name, known)
+    helped: set[str] = set()
+    joined: dict[tuple[str, str], Work] = {}
+    since = time.monotonic()
+    with trainer(weights=WeightStore(weights or home.weights), threads=threads) as training:
+        while True:
+            for row in store.read(_SEARCHES, name=name):
+                joining = (row["key"], row["declared"])  # a search that goes on with another budget is joined anew
+                if joining not in joined:
+                    joined[joining] = _join(store, home, row, training, lease, watcher or Silent())
+                work = joined[joining]
+                while work.step(work.ledger.entries()):
+                    helped.add(row["key"])
+                    since = time.monotonic()
+            if idle is not None and time.monotonic() - since >= idle:
+                return len(helped)
+            waiting()
+            time.sleep(_POLL_SECONDS)
+
+
+def _join(store: Store, home: Home, row: Mapping[str, Any], training: Trainer, lease: float, watcher: Watcher) -> Work:
+    """Everything that is needed to work on a search, read from the graph."""
+    search = row["key"]
+    scene = Scene.parse(json.loads(row["declared"]), row["base"])
+    problem = pose(store, scene, home.cache)
+    found = problem.search_key(row["remember"])
+    if found != search:
+        raise InputError(
+            f"search {search} can't be helped from here: expected the samples and regions that it began with, got "
+            f"others (it would be called {found}); look whether the files under {row['base']} are the same as there"
+        )
+    ledger, memory, told = Ledger(store, problem, search), Memory.from_json(row["plan"]), Told(watcher)
+    bench = Bench(problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told)
+    return Work(problem, ledger, Claims(store, search, lease), bench, memory, told)
