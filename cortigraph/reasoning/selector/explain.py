@@ -20,6 +20,7 @@ __all__ = ["Change", "Explanation", "Support", "explain", "most_telling"]
 Floats = NDArray[np.float64]
 
 _SUPPORTS, _CHANGES = 5, 3
+_SLIGHT = 0.01  # of the largest weight: what counts for less is not named
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _supports(selector: Selector, weights: Floats) -> tuple[Support, ...]:
             weight=float(weights[i, j]),
         )
         for i, j in cells
-        if weights[i, j] != 0
+        if abs(weights[i, j]) > _SLIGHT * np.abs(weights).max()
     )
 
 
