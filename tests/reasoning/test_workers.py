@@ -26,7 +26,7 @@ from cortigraph.reasoning.solving.record import Ledger
 from cortigraph.regions.weights import WeightStore
 from tests.reasoning.conftest import write_scene
 
-TRIALS = 4
+TRIALS = 3
 CANDIDATES = (
     "MATCH (c:Candidate) WHERE c.index >= 0 RETURN c.index AS index, c.state AS state, c.decisions AS decisions, "
     "c.attempts AS attempts, c.pid AS pid ORDER BY c.index"
@@ -73,6 +73,10 @@ def test_a_candidate_is_one_workers_until_its_lease_runs_out(brain: Brain, sampl
     with pytest.raises(ZeroDivisionError), two.kept(taken):
         raise ZeroDivisionError
     assert one.take_over() is not None  # left by an error, it is free at once
+    brain.forget("height")
+    assert one.new(0, blueprint, dict(blueprint.decisions)) is None
+    with pytest.raises(LostError):
+        brain.store.execute(lambda tx: one.check(tx, claim))
 
 
 def test_of_many_who_ask_at_once_each_gets_another(brain: Brain, samples: Path) -> None:

@@ -35,7 +35,7 @@ _ATTEMPTS = 3  # after which a candidate is left: it may be what kills its worke
 _LOCK = """
 MATCH (s:Search {key: $search}) SET s.asked = timestamp()
 WITH s OPTIONAL MATCH (c:Candidate)-[:IN_SEARCH]->(s) WHERE c.index >= 0
-RETURN count(c) AS count"""
+RETURN s.key AS search, count(c) AS count"""
 _FREE = """
 MATCH (s:Search {key: $search}) SET s.asked = timestamp()
 WITH s MATCH (c:Candidate {state: 'running'})-[:IN_SEARCH]->(s)
@@ -54,6 +54,7 @@ RETURN count(c) AS held"""
 _HELD = """
 MATCH (c:Candidate {key: $key}) SET c.asked = timestamp()
 RETURN c.worker = $worker AND c.state = 'running' AS held"""
+_HELD_BY = "MATCH (c:Candidate {key: $key, worker: $worker, state: 'running'}) RETURN c.key AS key"
 _RELEASE = "MATCH (c:Candidate {key: $key, worker: $worker, state: 'running'}) SET c.until = 0, c.worker = null"
 
 
@@ -119,7 +120,10 @@ class Claims:
         }
 
         def make(tx: Transaction) -> bool:
-            if tx.write(_LOCK, search=self._search).rows[0]["count"] != index:
+            rows = tx.write(_LOCK, search=self._search).rows
+            if not rows:
+                return False  # the search was forgotten meanwhile
+            if rows[0]["count"] != index:
                 # The same transaction, tried again because nobody heard that it was committed?
                 return bool(tx.read(_HELD_BY, key=key, worker=self._holder["worker"]))
             merge_nodes(tx, Label.CANDIDATE, [node])
@@ -191,6 +195,3 @@ class Claims:
             if not held:
                 lost.set()
                 return
-
-
-_HELD_BY = "MATCH (c:Candidate {key: $key, worker: $worker, state: 'running'}) RETURN c.key AS key"
