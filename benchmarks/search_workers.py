@@ -96,7 +96,8 @@ def wait(brain: Brain, search: str, candidates: int) -> list[float]:
 
 def timed(brain: Brain, path: Path, workers: int, candidates: int) -> tuple[float, list[float]]:
     """Seconds that a number of workers takes for a search, from when all of them are warm; each candidate's own."""
-    command = [sys.executable, "-m", "cortigraph", "worker", "--home", str(brain.home.root), "--threads", "1", "--json"]
+    program = str(Path(sys.executable).parent / "cortigraph")
+    command = [program, "worker", "--home", str(brain.home.root), "--threads", "1", "--json"]
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1"}
     crew = [subprocess.Popen(command, env=surroundings, stdout=subprocess.DEVNULL) for _ in range(workers)]
     try:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +25,6 @@ def worker(
     lease: Annotated[
         float, typer.Option(min=1, help="Seconds without a sign of life after which others take its candidate up.")
     ] = 30.0,
-    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
     home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
 ) -> None:
@@ -36,15 +32,12 @@ def worker(
 
     The samples are read where the scene says that they lie, and weights are files: share both folders.
     """
-    signal.signal(signal.SIGTERM, _leave)
-    if with_parent:
-        _leave_with_parent()
     from cortigraph.brain import Brain
     from cortigraph.cli.progress import SolveProgress
-    from cortigraph.reasoning.solving.help import help_along
+    from cortigraph.reasoning.solving.help import help_along, leave_when_told
 
-    surroundings = os.environ.get("CORTIGRAPH_URI")
-    remote = uri or surroundings
+    leave_when_told()
+    remote = uri or os.environ.get("CORTIGRAPH_URI")
     with Brain.open(remote, home=home) as brain, SolveProgress(quiet=as_json, title=f"worker {os.getpid()}") as shown:
         helped = help_along(
             brain.store,
@@ -58,19 +51,3 @@ def worker(
         )
     if as_json:
         typer.echo(json.dumps({"searches": helped}))
-
-
-def _leave(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _leave_with_parent() -> None:
-    # A parent that is killed cannot tell us; its child is then given to another process, and that we can see.
-    parent = os.getppid()
-
-    def watching() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watching, daemon=True, name="parent").start()

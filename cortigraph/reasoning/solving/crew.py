@@ -54,7 +54,7 @@ class Crew:
 
 
 @contextmanager
-def crew(store: Store, home: Home, search: str, count: int, threads: int | None) -> Iterator[Crew]:
+def crew(store: Store, home: Home, search: str, count: int, threads: int) -> Iterator[Crew]:
     """Workers for a search, ended with the block; they end by themselves if this process dies.
 
     Args:
@@ -68,8 +68,7 @@ def crew(store: Store, home: Home, search: str, count: int, threads: int | None)
         started = []
         for number in range(count):
             log = Path(folder) / f"{number}.log"
-            command = [sys.executable, "-m", "cortigraph", "worker", "--search", search, "--home", str(home.root)]
-            command += ["--with-parent", *(["--threads", str(threads)] if threads else [])]
+            command = [sys.executable, "-m", "cortigraph.reasoning.solving.help", search, str(home.root), str(threads)]
             with log.open("wb") as output:
                 process = subprocess.Popen(
                     command,

@@ -2,19 +2,25 @@
 
 What it needs to know of a search lies in the graph: the scene, what memory said, where the samples lie. The samples and
 the weights themselves are files: a worker on another machine reads and writes them in a shared folder.
+
+    python -m cortigraph.reasoning.solving.help SEARCH HOME THREADS      started by `crew`; ends with its parent
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.errors import CortigraphError, InputError, UnknownKeyError
 from cortigraph.graph.home import Home
-from cortigraph.graph.store import Store
+from cortigraph.graph.store import Store, open_store
 from cortigraph.reasoning.memory import Memory
 from cortigraph.reasoning.pathway.scene import Scene
 from cortigraph.reasoning.solving.claims import LEASE_SECONDS, Claims
@@ -25,7 +31,7 @@ from cortigraph.reasoning.solving.work import Told, Work
 from cortigraph.regions.weights import WeightStore
 from cortigraph.train.launch import Trainer, trainer
 
-__all__ = ["help_along"]
+__all__ = ["help_along", "leave_when_told", "main"]
 
 _POLL_SECONDS = 0.5
 
@@ -108,3 +114,53 @@ def _join(store: Store, home: Home, row: Mapping[str, Any], training: Trainer, l
     ledger, memory, told = Ledger(store, problem, search), Memory.from_json(row["plan"]), Told(watcher)
     bench = Bench(problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told)
     return Work(problem, ledger, Claims(store, search, lease), bench, memory, told)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Helps one search along until it is told to leave, or its parent is gone.
+
+    Args:
+        arguments: `[SEARCH, HOME, THREADS]`; the command line's when left out.
+
+    Returns:
+        The exit code.
+    """
+    search, root, threads = sys.argv[1:] if arguments is None else arguments
+    leave_when_told()
+    _leave_with_parent()
+    home = Home.resolve(root)
+    try:
+        # A remote store is told by the environment; see `Store.surroundings`.
+        with open_store(None if os.environ.get("CORTIGRAPH_URI") else home) as store:
+            help_along(store, home, search, threads=int(threads))
+    except CortigraphError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def leave_when_told() -> None:
+    """A request to end is taken like Ctrl-C: what this process has claimed is free at once."""
+
+    def leave(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def _leave_with_parent() -> None:
+    # A parent that is killed cannot tell us; its child is then given to another process, and that we can see.
+    parent = os.getppid()
+
+    def watching() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watching, daemon=True, name="parent").start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
