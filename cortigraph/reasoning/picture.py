@@ -1,4 +1,4 @@
-"""Pictures: a pathway as a diagram, a search as a curve, a ranking, an answer with its paths; PNG or SVG by the file's ending."""
+"""Pictures: a pathway as a diagram, a search as a curve, a ranking, an answer with its paths; PNG or SVG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers: any number of processes help one search along; whatever dies, each candidate is trained, and kept once."""
+"""Workers: any number of processes help one search along; whatever dies, each candidate is kept once."""
 
 from __future__ import annotations
 
