@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _KEPT = 8  # answers
 _TELLING = 3
+_FIRST = 3
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ class Advice:
             return whole
         may = set(self._among)
         return Ranking(whole.dataset, tuple(one for one in whole.regions if one.key in may))
+
+    def __repr__(self) -> str:
+        """The first few, as a person reads them."""
+        rows = [f"{one.key} {one.expected:.3f} ({one.low:.3f} to {one.high:.3f})" for one in self.regions[:_FIRST]]
+        more = [f"and {len(self.regions) - _FIRST} more"] if len(self.regions) > _FIRST else []
+        return f"Advice for {self.ranking.dataset}: {'; '.join([*rows, *more])}"
 
     @property
     def regions(self) -> tuple[Expected, ...]:

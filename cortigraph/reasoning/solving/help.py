@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cortigraph.graph.errors import CortigraphError, InputError, UnknownKeyError
+from cortigraph.graph.errors import CortigraphError, InputError, StoreError, UnknownKeyError
 from cortigraph.graph.home import Home
 from cortigraph.graph.store import Store, open_store
 from cortigraph.reasoning.memory import Memory
@@ -34,6 +34,7 @@ from cortigraph.train.launch import Trainer, trainer
 __all__ = ["help_along", "leave_when_told", "main"]
 
 _POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 300.0  # with a store that can't be reached
 
 _SEARCHES = """
 MATCH (search:Search {state: 'running'})-[:FOR_SCENE]->(scene:Scene)
@@ -76,6 +77,7 @@ def help_along(
     Raises:
         UnknownKeyError: There is no such search or scene.
         InputError: The samples can't be read here, or are not the same as where the search began.
+        StoreError: The store could not be reached for five minutes.
     """
     if name is not None and not store.read(_SEARCHES, name=name):
         known = store.columns(_NAMES)["key"]
@@ -84,16 +86,24 @@ def help_along(
     helped: set[str] = set()
     joined: dict[tuple[str, str], Work] = {}
     since = time.monotonic()
+    gone: float | None = None
     with trainer(weights=WeightStore(weights or home.weights), threads=threads) as training:
         while True:
-            for row in store.read(_SEARCHES, name=name):
-                joining = (row["key"], row["declared"])  # a search that goes on with another budget is joined anew
-                if joining not in joined:
-                    joined[joining] = _join(store, home, row, training, lease, watcher or Silent())
-                work = joined[joining]
-                while work.step(work.ledger.entries()):
-                    helped.add(row["key"])
-                    since = time.monotonic()
+            try:
+                for row in store.read(_SEARCHES, name=name):
+                    joining = (row["key"], row["declared"])  # a search that goes on with another budget is joined anew
+                    if joining not in joined:
+                        joined[joining] = _join(store, home, row, training, lease, watcher or Silent())
+                    work = joined[joining]
+                    while work.step(work.ledger.entries()):
+                        helped.add(row["key"])
+                        since = time.monotonic()
+                gone = None
+            except StoreError:
+                # A server that is started anew is worth waiting for; what was under way is taken up again.
+                gone = gone or time.monotonic()
+                if time.monotonic() - gone > _PATIENCE_SECONDS:
+                    raise
             if idle is not None and time.monotonic() - since >= idle:
                 return len(helped)
             waiting()
