@@ -142,11 +142,13 @@ class _Replay:
         places = np.full(self._edges.nodes, -1, dtype=np.int64)
         places[after] = np.arange(len(after))
         old = places[before]
-        at = torch.from_numpy(old[:1][old[:1] >= 0])  # the head is the first that was reached
-        stays = torch.from_numpy(np.flatnonzero(old >= 0))
-        state, _ = self._network.renewed(
-            layer, self._query[: len(at)], sums, self._state[stays], torch.from_numpy(old[old >= 0]), at, self._gated
+        # All that was reached stays, but for the last step, after which there is one row. The head is the first.
+        stays = np.flatnonzero(old >= 0)
+        carried = (
+            self._state if len(stays) == len(before) else self._state[stays[:1].sum() : stays[:1].sum() + len(stays)]
         )
+        at, rows = torch.from_numpy(old[:1][old[:1] >= 0]), torch.from_numpy(old[stays])
+        state, _ = self._network.renewed(layer, self._query[: len(at)], sums, carried, rows, at, self._gated)
         return state, sweep
 
 
@@ -208,15 +210,17 @@ def _open(sums: Tensor) -> Tensor:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """On one thread: sums over some thousand edges take less time than waking another one."""
+    """On one thread: what some thousand edges take is less than waking another one, or waiting for it."""
     import numba
 
-    threads = numba.get_num_threads()
+    threads, others = numba.get_num_threads(), torch.get_num_threads()
     numba.set_num_threads(1)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
         numba.set_num_threads(threads)
+        torch.set_num_threads(others)
 
 
 @contextmanager
