@@ -23,12 +23,12 @@ def _plain(reasoner, edges, head, relation, answer):
     source = torch.from_numpy(np.repeat(np.arange(edges.nodes), np.diff(out.first)))
     target, kinds = torch.from_numpy(out.left), torch.from_numpy(out.right)
     weight = torch.ones(len(edges), 1, requires_grad=True)
-    query = network.query(torch.tensor([relation]))
+    query, context = network.lexicon.context(np.array([relation]), edges)
     state = torch.zeros(edges.nodes, query.shape[1]).index_put((torch.tensor([head]),), query)
-    for layer in network.steps():
-        messages = weight * state[source] * layer.meaning(query)[0][kinds]
+    for number, layer in enumerate(network.layers):
+        messages = weight * state[source] * network.lexicon.meaning(number, context)[0][kinds]
         sums = torch.zeros_like(state).index_add(0, target, messages).index_add(0, torch.tensor([head]), query)
-        state = layer.renew(state, sums)
+        state = layer(state, sums)
     score = network.judged(state[answer : answer + 1], query, torch.zeros(1, dtype=torch.long))[0]
     (slopes,) = torch.autograd.grad(score, weight)
     return float(score.detach()), slopes[:, 0].numpy()

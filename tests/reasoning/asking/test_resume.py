@@ -53,7 +53,7 @@ def test_what_was_learned_of_relations_carries_over():
     more = Facts.of(table(("a", "likes", "b"), ("p00", "next", "p01"), ("p01", "after", "p03")))
     second = train("path", more, more.triples[:0], {**SETTINGS["path"], "epochs": 1, "seconds": 1e-9}, start=first)
     for one, other in (("next", "next"), ("inverse of after", "inverse of after")):
-        before, after = (r.network.state_dict()["query.weight"] for r in (first, second))
+        before, after = (r.network.state_dict()["lexicon.query.weight"] for r in (first, second))
         torch.testing.assert_close(after[more.relation(one)], before[facts.relation(other)], atol=0.05, rtol=0)
 
 

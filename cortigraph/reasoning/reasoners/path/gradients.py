@@ -120,7 +120,7 @@ class _Replay:
     def __init__(self, reasoner: PathReasoner, edges: Structure, entities: list[Rows], relation: int) -> None:
         self._network, self._edges, self._entities = reasoner.network, edges, entities
         self._gated = reasoner.settings.most is not None
-        self._query = self._network.query(torch.tensor([relation]))
+        self._query, self._context = self._network.lexicon.context(np.array([relation]), edges)
         self._state, self._sweeps = self._query, list[_Sweep]()
         for number in range(len(entities) - 1):
             self._state, sweep = self._gone(number, entities[number + 1])
@@ -134,9 +134,9 @@ class _Replay:
         return self._network.judged(state, self._query, torch.zeros(1, dtype=torch.long))[0], [*self._sweeps, last]
 
     def _gone(self, number: int, after: Rows) -> tuple[Tensor, _Sweep]:
-        layer, before = self._network.steps()[number], self._entities[number]
+        before = self._entities[number]
         walked = _between(self._edges, before, after)
-        table = layer.meaning(self._query)[0]
+        table = self._network.lexicon.meaning(number, self._context)[0]
         sums = _open(propagate(self._state, table, walked))
         sweep = _Sweep(self._state.detach(), table.detach(), sums, walked)
         places = np.full(self._edges.nodes, -1, dtype=np.int64)
@@ -148,7 +148,7 @@ class _Replay:
             self._state if len(stays) == len(before) else self._state[stays[:1].sum() : stays[:1].sum() + len(stays)]
         )
         at, rows = torch.from_numpy(old[:1][old[:1] >= 0]), torch.from_numpy(old[stays])
-        state, _ = self._network.renewed(layer, self._query[: len(at)], sums, carried, rows, at, self._gated)
+        state, _ = self._network.renewed(number, self._query[: len(at)], sums, carried, rows, at, self._gated)
         return state, sweep
 
 
