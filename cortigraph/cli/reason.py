@@ -110,6 +110,35 @@ def refresh(
         _kept(kept, place, out, as_json)
 
 
+@app.command()
+def materialise(
+    reasoner: Annotated[str | None, typer.Option(help="Its name; else the one trained last.")] = None,
+    relation: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Answers for each question.")] = 3,
+    least: Annotated[float, typer.Option(min=0, max=1, help="Probability below which nothing is written.")] = 0.5,
+    every: Annotated[bool, typer.Option("--every", help="Also for entities without a fact of the relation.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Only take away what was predicted.")] = False,
+    as_json: _Json = False,
+    home: _Home = None,
+) -> None:
+    """Write what a reasoner predicts as PREDICTED relationships, instead of what it predicted before."""
+    from dataclasses import asdict
+
+    from cortigraph.reasoning.asking import predicted
+    from cortigraph.reasoning.asking.mind import Mind
+
+    with bars() as shown, opened(home, shown) as (store, place):
+        mind = Mind(store, place)
+        if clear:
+            name = mind.thought(reasoner).name
+            _say({"reasoner": name, "cleared": predicted.clear(store, name)}, as_json)
+            return
+        made = predicted.materialise(
+            mind, reasoner=reasoner, relations=relation, top=top, least=least, every=every, progress=shown
+        )
+    _say(asdict(made), as_json)
+
+
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False, home: _Home = None) -> None:
     """The reasoners that the graph knows; `ask` takes the first of them."""

@@ -43,7 +43,7 @@ class Carrier:
         scores: Scores | None = None
         if self._walker is not None:
             self._edges, own = self._walker.aligned(thought.facts, np.array([relation]))
-            self._names = self._walker.relations
+            self._names = self._walker.relations or self._names  # a foundation takes those of the facts
             if paths:
                 from cortigraph.reasoning.reasoners.path.gradients import EdgeGradients
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,10 @@ def explain(mind: Mind, answer: Answer | Step, reasoner: str | None = None) -> E
         UnknownKeyError: The graph has changed since: what it is about is gone.
     """
     import torch
-    from torch_geometric.explain import Explanation
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own use of what torch will give up
+        from torch_geometric.explain import Explanation
     head, relation, tail = _query(answer)
     thought = mind.thought(reasoner or (answer.reasoner or None if isinstance(answer, Answer) else None))
     facts = thought.facts

@@ -67,7 +67,7 @@ class PathNetwork(nn.Module):
             table = self.lexicon.meaning(number, context).transpose(0, 1).reshape(edges.relations, -1)
             sums = propagate(state.view(edges.nodes, -1), table, edges)
             if trace is not None:
-                trace.note(None, state.view(edges.nodes, -1), table, edges, sums)
+                trace.note(state.view(edges.nodes, -1), table, sums)
             sums = sums.view_as(state).index_put((start, places), query, accumulate=True)
             state = layer(state.view(-1, width), sums.view(-1, width)).view_as(state)
         hidden = torch.relu(self.from_state(state) + self.from_query(query))
@@ -91,35 +91,61 @@ class PathNetwork(nn.Module):
             edges: Of the graph, in both directions.
             hidden: For each query an edge that it must not see, in both directions: (batch, 3).
             most: How many newly reached entities a step keeps for each query, the most promising; else all.
-            trace: Notes all sums of messages.
+            trace: Notes what is reached before each step.
 
         Returns:
             (batch, entities).
         """
         query, context = self.lexicon.context(relations, edges)
         frontier, state = begin(heads), query
-        for number, layer in enumerate(self.layers):
-            step = expand(frontier, edges, hidden)
-            table = self.lexicon.meaning(number, context).reshape(-1, query.shape[1])
-            sums = propagate(state, table, step)
+        for number in range(len(self.layers)):
             if trace is not None:
-                trace.note(frontier.entity, state, table, step, sums)
+                trace.reached(frontier.entity)
+            step = expand(frontier, edges, hidden)
+            sums = propagate(state, self.lexicon.meaning(number, context).reshape(-1, query.shape[1]), step)
             at = torch.from_numpy(step.frontier.first[:-1])  # the head is the first that is reached
-            sums = sums.index_add(0, at, query)
-            old = torch.from_numpy(step.old)
-            state = layer(state.new_zeros(len(step.frontier), state.shape[1]).index_copy(0, old, state), sums)
+            state, worth = self.renewed(number, query, sums, state, torch.from_numpy(step.old), at, most is not None)
             frontier = step.frontier
-            if most is not None:
-                worth = self.priority(state)
-                state = state * torch.sigmoid(worth)
-                if number + 1 < len(self.layers):
-                    chosen = _best(worth.detach().squeeze(1).numpy(), step.old, frontier.first, most)
-                    frontier, state = narrowed(frontier, chosen), state[torch.from_numpy(chosen)]
+            if worth is not None and most is not None and number + 1 < len(self.layers):
+                chosen = _best(worth.detach().squeeze(1).numpy(), step.old, frontier.first, most)
+                frontier, state = narrowed(frontier, chosen), state[torch.from_numpy(chosen)]
         rows = torch.from_numpy(frontier.query)
-        scores = self.last(torch.relu(self.from_state(state) + self.from_query(query)[rows])).squeeze(-1)
         missing = self.unreached(query).expand(-1, edges.nodes)
+        scores = self.judged(state, query, rows)
         found: Tensor = missing.index_put((rows, torch.from_numpy(frontier.entity)), scores)
         return found
+
+    def renewed(
+        self, number: int, query: Tensor, sums: Tensor, carried: Tensor, old: Tensor, at: Tensor, gated: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """States after a step outwards, and how much each is worth going on from.
+
+        Args:
+            number: Of the step, from 0.
+            query: (batch, width).
+            sums: Of messages: (rows, width).
+            carried: States before it, of those that were reached before.
+            old: The row that each of these has now.
+            at: The rows of heads.
+            gated: Whether states count as far as they are worth it.
+        """
+        sums = sums.index_put((at,), query, accumulate=True)  # `index_add` takes milliseconds for a single row
+        state = self.layers[number](torch.zeros_like(sums).index_copy(0, old, carried), sums)
+        if not gated:
+            return state, None
+        worth = self.priority(state)
+        return state * torch.sigmoid(worth), worth
+
+    def judged(self, state: Tensor, query: Tensor, rows: Tensor) -> Tensor:
+        """Scores of states.
+
+        Args:
+            state: (rows, width).
+            query: (batch, width).
+            rows: The query of each.
+        """
+        scores: Tensor = self.last(torch.relu(self.from_state(state) + self.from_query(query)[rows])).squeeze(-1)
+        return scores
 
 
 def _best(worth: np.ndarray[tuple[int, ...], np.dtype[np.float32]], old: Rows, first: Rows, most: int) -> Rows:
