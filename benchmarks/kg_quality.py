@@ -29,13 +29,28 @@ from cortigraph.reasoning.reasoners.triples import Splits, read_splits
 
 NEGATIVES = 50
 SETTINGS: dict[str, dict[str, Any]] = {
-    "umls": {"layers": 5, "seconds": 55, "epochs": 12, "batch": 32, "checks": 1},
-    "kinship": {"layers": 3, "dropout": 0.2, "edge_drop": 0.1, "seconds": 110, "epochs": 3},
+    "umls": {
+        "reasoner": "ensemble",
+        "members": "path,complex",
+        "path": {"layers": 5, "epochs": 5, "seconds": 48},
+        "complex": {"rank": 128, "relation_weight": 1, "epochs": 40},
+    },
+    "kinship": {
+        "reasoner": "ensemble",
+        "members": "path,path,complex",
+        "path": {"layers": 3, "dropout": 0.2, "edge_drop": 0.1, "epochs": 3, "seconds": 50},
+        "complex": {"rank": 128, "relation_weight": 1, "epochs": 40},
+    },
     "fb237_v1": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 220},
     "fb237_v2": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 600},
     "fb237_v3": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 1200},
     "fb237_v4": {"reasoner": "foundation", "layers": 6, "epochs": 2, "seconds": 2400, "checks": 2},
-    "codex-s": {"layers": 4, "seconds": 850, "epochs": 6},
+    "codex-s": {
+        "reasoner": "ensemble",
+        "members": "path,complex",
+        "path": {"layers": 4, "epochs": 2, "seconds": 780, "checks": 2},
+        "complex": {"rank": 256, "regularization": 0.01, "epochs": 60, "patience": 5},
+    },
     "WN18RR": {"layers": 6, "way": "outwards", "most": 200, "seconds": 3500, "epochs": 4, "checks": 4},
     "FB15k-237": {"layers": 4, "way": "outwards", "most": 400, "seconds": 14000, "epochs": 2, "checks": 8},
 }

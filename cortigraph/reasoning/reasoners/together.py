@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -55,6 +55,8 @@ class EnsembleSettings(BaseModel):
                 read[kind] = {**read.get(kind, {}), own: value}
             elif name == "members" and isinstance(value, str):
                 read[name] = [part.strip() for part in value.split(",")]
+            elif isinstance(value, Mapping):
+                read[name] = {**value, **read.get(name, {})}
             else:
                 read[name] = value
         return read
