@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cortigraph.brain import Brain
 from cortigraph.graph import cypher
@@ -48,7 +49,12 @@ class Medicine:
         settings = PathSettings(
             layers=3, width=16, epochs=8, batch=64, learning_rate=2e-2, watched=40, way="everywhere"
         )
-        self.reasoner: PathReasoner = train_path(self.facts, self.valid, settings)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # steps as small as these only wait for another thread
+        try:
+            self.reasoner: PathReasoner = train_path(self.facts, self.valid, settings)
+        finally:
+            torch.set_num_threads(threads)
         self.calibration: Calibration = calibrate(self.reasoner, self.facts, self.valid, also=self.test)
 
     def _row(self, key: str) -> int:

@@ -51,6 +51,7 @@ def test_the_other_way_round_and_by_name(brain, medicine):
     assert answers[0].key == drug
     assert answers.question == f"? -treats-> {disease}"
     assert brain.ask(disease, "inverse of treats", known=False, top=1)[0].key == drug
+    assert brain.ask(drug, "treat", top=1, paths=0).question == f"{drug} -treats-> ?"
 
 
 def test_questions_of_several_parts(brain, medicine):
@@ -73,7 +74,7 @@ def test_what_nobody_knows_is_said_with_what_is_near(brain):
     with pytest.raises(UnknownKeyError, match="did you mean drug:"):
         brain.ask("drug:0x", "treats")
     with pytest.raises(UnknownKeyError, match="did you mean treats"):
-        brain.ask("drug:01", "treat")
+        brain.ask("drug:01", "trea7s")
     with pytest.raises(UnknownKeyError, match="did you mean medicine"):
         brain.ask("drug:01", "treats", reasoner="medicin")
     with pytest.raises(InputError, match="either a head"):

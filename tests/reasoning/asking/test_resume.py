@@ -28,7 +28,7 @@ class KilledError(Exception):
 def test_a_killed_training_ends_as_one_that_was_not(kind, tmp_path):
     facts, held = ring()
     whole = train(kind, facts, held, SETTINGS[kind])
-    name = training_name(kind, SETTINGS[kind], facts, held)
+    name = training_name(kind, SETTINGS[kind], [(facts, held)])
     checkpoint = Checkpoint(tmp_path / "it.part", name)
     told = []
 
