@@ -64,7 +64,8 @@ def folder(name: str) -> Path | None:
 
 def watch(told: Told) -> None:
     """Says how far training is."""
-    tell(f"  {told.seconds:.0f} s  loss {told.loss:.4f}  valid {told.mrr or 0:.4f}")
+    if told.mrr is not None:
+        tell(f"  {told.seconds:.0f} s  loss {told.loss:.4f}  valid {told.mrr:.4f}")
 
 
 def measure(
