@@ -71,7 +71,7 @@ class UsualNetwork(nn.Module):
         self.steps = nn.ModuleList(step(relations, settings.dropout) for _ in range(settings.layers))
         self.hidden, self.last = nn.Linear(2 * width, 2 * width), nn.Linear(2 * width, 1)
 
-    def everywhere(self, heads: Rows, relations: Rows, edges: Structure) -> Tensor:
+    def everywhere(self, heads: Rows, relations: Rows, edges: Structure, trace: None = None) -> Tensor:
         """Scores: (batch, entities)."""
         query = self.query(torch.from_numpy(relations))
         places = (torch.from_numpy(heads), torch.arange(len(heads)))
