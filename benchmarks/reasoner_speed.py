@@ -99,7 +99,8 @@ def rate(name: str, way: str, seconds: float, threads: int) -> dict[str, float]:
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate)
     done, number, began = 0, 0, 0.0
     # Loops are compiled, and what every step needs is made, before anything is measured.
-    questions.loss(reasoner, 0).backward()  # type: ignore[no-untyped-call]
+    few = Questions(splits.facts, None, settings.model_copy(update={"batch": 2}))
+    few.loss(reasoner, 0).backward()  # type: ignore[no-untyped-call]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     network.train()
     while not began or time.perf_counter() - began < seconds:
