@@ -2,8 +2,8 @@
 
     python benchmarks/engines.py [--samples 4096] [--epochs 4] [--rounds 3]
 
-One group at a time: Horovod's ranks exchange messages while they wait, which costs whoever is beside them. The last line
-is JSON: `ratio`, samples a second under torch by those under Horovod, and `max_loss_difference` of any
+One group at a time: Horovod's ranks exchange messages while they wait, which costs whoever is beside them. The last
+line is JSON: `ratio`, samples a second under torch by those under Horovod, and `max_loss_difference` of any
 epoch between the two.
 """
 
