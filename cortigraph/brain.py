@@ -47,7 +47,6 @@ class Brain:
     def __init__(self, store: Store, home: Home) -> None:
         self.store = store
         self.home = home
-        self._mind: Mind | None = None
 
     @classmethod
     def open(
@@ -182,14 +181,12 @@ class Brain:
 
         return revert(self.store, self.home, batch, progress)
 
-    @property
+    @cached_property
     def mind(self) -> Mind:
         """Reasoners, and the graph as they see it, kept warm between questions."""
         from cortigraph.reasoning.asking.mind import Mind
 
-        if self._mind is None:
-            self._mind = Mind(self.store, self.home)
-        return self._mind
+        return Mind(self.store, self.home)
 
     def ask(self, head: str, relation: str | None = None, tail: str | None = None, **wanted: Any) -> Answers:
         """What the graph knows, and what a reasoner makes of it: `ask(head, relation)`, `ask("?", relation, tail)`, or

@@ -254,11 +254,12 @@ def _load(which: str, home: str | None) -> Artefact:
     """A file or a hash needs no store; a name does."""
     from cortigraph.graph.home import Home
     from cortigraph.reasoning.asking import shelf
+    from cortigraph.reasoning.reasoners import artefact
 
     if Path(which).is_file() or which.startswith("sha256:"):
-        return shelf.load(shelf.file_of(Home.resolve(home), which))
+        return artefact.load(shelf.file_of(Home.resolve(home), which))
     with bars() as shown, opened(home, shown, read_only=True) as (store, place):
-        return shelf.load(shelf.file_of(place, which, shelf.shelved(store)))
+        return artefact.load(shelf.file_of(place, which, shelf.shelved(store)))
 
 
 def _kept(kept: Shelved, home: Home, out: Path | None, as_json: bool) -> None:

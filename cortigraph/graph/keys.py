@@ -14,6 +14,7 @@ from cortigraph.graph.errors import InputError, UnknownKeyError
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
 
 __all__ = ["Key", "Keys", "Row"]
 
@@ -97,8 +98,7 @@ class Keys:
 
         keys = keys.array if isinstance(keys, Keys) else keys
         asked = keys if isinstance(keys, pa.Array | pa.ChunkedArray) else pa.array(list(keys), pa.string())
-        own = self.array.combine_chunks() if isinstance(self.array, pa.ChunkedArray) else self.array
-        found = pc.index_in(asked, value_set=own)
+        found = pc.index_in(asked, value_set=self.whole())
         if found.null_count:
             key = asked.filter(pc.is_null(found))[0].as_py()
             raise UnknownKeyError(self.label, key, self._near(key), where=where)
@@ -113,13 +113,16 @@ class Keys:
             >>> list(one.shared(other))
             ['b', 'c']
         """
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        own, its = (
-            k.array.combine_chunks() if isinstance(k.array, pa.ChunkedArray) else k.array for k in (self, other)
-        )
-        return Keys(own.filter(pc.is_in(own, value_set=its)), self.label)
+        own = self.whole()
+        return Keys(own.filter(pc.is_in(own, value_set=other.whole())), self.label)
+
+    def whole(self) -> pa.Array:
+        """All of them in one piece, as Arrow."""
+        import pyarrow as pa
+
+        return self.array.combine_chunks() if isinstance(self.array, pa.ChunkedArray) else self.array
 
     def _known(self) -> dict[Key, Row]:
         if self._rows is None:

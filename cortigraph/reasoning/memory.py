@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from cortigraph.graph.store import Store
 from cortigraph.reasoning.pathway.cells import sample_cell
 from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
 from cortigraph.reasoning.selector.advisor import Advice, Advisor, Asked
+from cortigraph.reasoning.selector.embedded import cosine
 
 __all__ = ["Memory", "consult", "recalled_weights", "slots_of"]
 
@@ -114,7 +114,7 @@ def _first(store: Store, space: Space, dataset: NDArray[np.float64], scenes: Seq
     found: list[tuple[float, Decisions]] = []
     for row in store.read(_CANDIDATES, scenes=None if scenes is None else list(scenes)):
         decisions = json.loads(row["decisions"])
-        likeness = _cosine(dataset, row["embedding"])
+        likeness = cosine(dataset, row["embedding"])
         if likeness >= _LIKE and all(decisions != known for _, known in found) and _fits(space, decisions):
             found.append((likeness * row["accuracy"], decisions))
         if len(found) >= 4 * _FIRST:
@@ -136,7 +136,7 @@ def recalled_weights(
     rows = [
         row
         for row in store.read(_WEIGHTS, scenes=None if scenes is None else list(scenes))
-        if tuple(row["classes"]) == space.classes and _cosine(dataset, row["embedding"]) >= _LIKE
+        if tuple(row["classes"]) == space.classes and cosine(dataset, row["embedding"]) >= _LIKE
     ]
     best: dict[tuple[str, str], str] = {}
     for slot, regions in space.slots.items():
@@ -159,8 +159,3 @@ def _fits(space: Space, decisions: Decisions) -> bool:
     except InputError:
         return False
     return True
-
-
-def _cosine(a: NDArray[np.float64], b: Any) -> float:
-    b = np.asarray(b if b is not None else np.zeros(len(a)), dtype=np.float64)
-    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))

@@ -42,11 +42,10 @@ def rank_scene(
         InputError: Anything about the scene or its data is wrong; lists every problem.
     """
     problem = pose(store, scene, home.cache)
-    slots = slots_of(problem.space)
-    told = advisor.for_slots(problem.asked(), slots, metric=scene.metric, scenes=scenes)
+    slots, asked = slots_of(problem.space), problem.asked()
+    told = advisor.for_slots(asked, slots, metric=scene.metric, scenes=scenes)
     if seconds <= 0:
         return told
-    asked = problem.asked()
     space = problem.space.grown_from(recalled_weights(store, problem.space, asked.place, scenes))
     order = {slot: [one.key for one in advice.regions] for slot, advice in told.items() if slot != FUSION}
     proxies = probe(problem, space, WeightStore(home.weights), seconds, order)

@@ -231,8 +231,6 @@ def _surroundings(threads: int, engine: str) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "GOMP_SPINCOUNT": "20000",  # see benchmarks/threads.py
-        # Horovod looks for gradients every millisecond, which costs the cores that make them a quarter of their speed.
-        "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "5"),
         "PYTHONPATH": package_path(),
     }
 

@@ -21,7 +21,6 @@ from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
 from cortigraph.train.cluster import Cluster
 from cortigraph.train.data.dataset import Dataset
-from cortigraph.train.engine import ENGINES
 from cortigraph.train.errors import DivergedError, TrainError
 from cortigraph.train.evaluate import Evaluation, evaluate
 from cortigraph.train.features import FEATURES, Features
@@ -218,12 +217,7 @@ def trainer(
         ...     t.engine, t.workers
         ('single', 1)
     """
-    if isinstance(engine, Cluster):
-        cluster = engine
-    else:
-        if engine not in ENGINES:
-            cluster = Cluster(1, engine)  # says what there is
-        cluster = Cluster(workers, engine, threads=threads, silence=silence)
+    cluster = engine if isinstance(engine, Cluster) else Cluster(workers, engine, threads=threads, silence=silence)
     chosen = cluster.chosen()
     share = cluster.threads or max(1, cores() // cluster.most)
     if chosen == "single":

@@ -18,11 +18,11 @@ from cortigraph.reasoning.asking.answers import Answer, Step
 from cortigraph.reasoning.asking.carriers import Carrier
 from cortigraph.reasoning.asking.mind import Thought
 from cortigraph.reasoning.asking.pattern import Branch
+from cortigraph.reasoning.reasoners.calibration import Floats
 from cortigraph.reasoning.reasoners.structure import Rows
 
 __all__ = ["Conjunction"]
 
-Floats = NDArray[np.float64]
 Resolve = Callable[[str], int]
 
 

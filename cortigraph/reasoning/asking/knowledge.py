@@ -155,7 +155,7 @@ def _entities(graph: Snapshot, labels: Sequence[str]) -> tuple[Keys, dict[str, R
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = [_names(graph.nodes[label].keys.array, label) for label in labels]
+    columns = [_names(graph.nodes[label].keys, label) for label in labels]
     whole = pa.chunked_array(columns, pa.string()).combine_chunks() if columns else pa.array([], pa.string())
     order = np.asarray(pc.sort_indices(whole).to_numpy(zero_copy_only=False), dtype=np.int64)
     # Reasoners are regions, too, and none should reason about itself.
@@ -177,12 +177,10 @@ def _entities(graph: Snapshot, labels: Sequence[str]) -> tuple[Keys, dict[str, R
     return Keys(names, "entity"), ranks, (owner[order], place[order])
 
 
-def _names(keys: pa.Array, label: str) -> pa.Array:
-    import pyarrow as pa
+def _names(keys: Keys, label: str) -> pa.Array:
     import pyarrow.compute as pc
 
-    keys = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
-    return keys if label == Label.ENTITY else pc.binary_join_element_wise(f"{label}:", keys, "")
+    return keys.whole() if label == Label.ENTITY else pc.binary_join_element_wise(f"{label}:", keys.whole(), "")
 
 
 def _ends(columns: EdgeColumns, ranks: Mapping[str, Rows]) -> Rows:

@@ -15,6 +15,7 @@ from cortigraph.reasoning.asking import shelf
 from cortigraph.reasoning.asking.knowledge import know
 from cortigraph.reasoning.asking.selection import Selection
 from cortigraph.reasoning.asking.shelf import Shelved
+from cortigraph.reasoning.reasoners import artefact
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.calibration import calibrate
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
@@ -134,8 +135,8 @@ def refresh(
         InputError: Settings are wrong, or change its shape.
     """
     known = shelf.shelved(store)
-    found = shelf.load(shelf.file_of(home, which, known))
-    kept = next(each for each in known if which in (each.id, each.key, each.weights))
+    kept = shelf.named(known, which)
+    found = artefact.load(shelf.file_of(home, kept.weights))
     return learn(
         store,
         home,

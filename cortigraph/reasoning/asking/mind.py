@@ -14,6 +14,7 @@ from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.asking import shelf
 from cortigraph.reasoning.asking.knowledge import Knowledge, know
 from cortigraph.reasoning.asking.selection import Selection
+from cortigraph.reasoning.reasoners import artefact
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.calibration import Calibration
 from cortigraph.reasoning.reasoners.evaluate import Known
@@ -116,7 +117,7 @@ class Mind:
         path = shelf.file_of(self.home, which, known)
         place = str(path)
         if place not in self._loaded:
-            found = shelf.load(path)
+            found = artefact.load(path)
             calibration = Calibration.from_json(found.about.get("calibration"))
             self._loaded[place] = (found.reasoner, calibration, str(found.about.get("graph", "all")))
         loaded, calibration, own = self._loaded[place]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,12 +87,10 @@ def resolve_relation(store: Store, facts: Facts, text: str) -> int:
         AmbiguousKeyError: It may mean several.
         UnknownKeyError: It means none; names near ones.
     """
+    with suppress(UnknownKeyError):
+        return facts.relation(text)
     plain = text.removeprefix("inverse of ")
-    turned = len(facts.relations) if plain != text and text not in facts.relations else 0
-    if text in facts.relations:
-        return facts.relations.index(text)
-    if plain in facts.relations:
-        return facts.relations.index(plain) + turned
+    turned = len(facts.relations) if plain != text else 0
     names = {name: _words(name) for name in facts.relations}
     for row in store.read(_RELATION_NAMES):
         if row["key"] in names:

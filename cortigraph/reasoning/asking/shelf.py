@@ -9,7 +9,7 @@ region: it has no builder, and no ports.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store, Transaction
 
-__all__ = ["AREA", "Shelved", "file_of", "keep", "load", "shelved"]
+__all__ = ["AREA", "Shelved", "file_of", "keep", "named", "shelved"]
 
 AREA = "reasoning.link_prediction"
 _ID = re.compile(r"[0-9A-Za-z._-]{1,32}")
@@ -113,7 +113,23 @@ def shelved(store: Store) -> list[Shelved]:
     return [_shelved(row["node"]) for row in store.read(_LIST, area=AREA)]
 
 
-def file_of(home: Home, which: str, known: list[Shelved] | None = None) -> Path:
+def named(known: Sequence[Shelved], which: str) -> Shelved:
+    """One of those that the graph knows.
+
+    Args:
+        known: All of them.
+        which: A name, a key or a hash.
+
+    Raises:
+        UnknownKeyError: There is none of that name.
+    """
+    for each in known:
+        if which in (each.id, each.key, each.weights):
+            return each
+    raise UnknownKeyError("reasoner", which, [each.id for each in known], where="in the graph, nor such a file")
+
+
+def file_of(home: Home, which: str, known: Sequence[Shelved] | None = None) -> Path:
     """The file of a reasoner.
 
     Args:
@@ -129,22 +145,7 @@ def file_of(home: Home, which: str, known: list[Shelved] | None = None) -> Path:
     weights = WeightStore(home.weights)
     if which.startswith("sha256:"):
         return weights.path(which)
-    for each in known or ():
-        if which in (each.id, each.key):
-            return weights.path(each.weights)
-    raise UnknownKeyError("reasoner", which, [each.id for each in known or ()], where="in the graph, nor such a file")
-
-
-def load(path: Path) -> artefact.Artefact:
-    """Loads a reasoner.
-
-    Args:
-        path: What `file_of` gave.
-
-    Raises:
-        InputError: It is not there, or something else.
-    """
-    return artefact.load(path)
+    return weights.path(named(known or (), which).weights)
 
 
 def _shelved(row: Mapping[str, Any]) -> Shelved:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cortigraph.reasoning.selector.evidence import Evidence
 from cortigraph.reasoning.selector.kernel import Covariance
 from cortigraph.reasoning.selector.levels import Level
 
-__all__ = ["SPREAD", "alike", "by_embeddings", "by_words", "vague_level"]
+__all__ = ["SPREAD", "alike", "by_embeddings", "by_words", "cosine", "vague_level"]
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def by_words(evidence: Evidence, words: Floats | None, left: Floats) -> Floats:
     """
     if words is None or not evidence.vectors:
         return np.zeros(len(evidence.regions))
-    told = np.array([_cosine(words, evidence.vectors.get(key)) for key in evidence.regions])
+    told = np.array([cosine(words, evidence.vectors.get(key)) for key in evidence.regions])
     return np.asarray(_WORDS * (told - told.mean()) * left / max(float(left.max()), 1e-12))
 
 
@@ -73,8 +73,10 @@ def vague_level(
     return Level(middle, float(np.hypot(np.sqrt(differ), unlike)), float(np.exp(weight @ np.log(spread[others]))), 0.0)
 
 
-def _cosine(a: Floats, b: Floats | None) -> float:
+def cosine(a: Floats, b: ArrayLike | None) -> float:
+    """Of two vectors, over what both have: a region's embedding begins with that of its text. 0 if one is missing."""
     if b is None:
         return 0.0
+    b = np.asarray(b, dtype=np.float64)
     size = min(len(a), len(b))
     return float(a[:size] @ b[:size] / max(float(np.linalg.norm(a[:size]) * np.linalg.norm(b[:size])), 1e-12))

@@ -22,6 +22,7 @@ from cortigraph.graph.schema import Label, RelType
 from cortigraph.graph.store import Store, Transaction
 from cortigraph.graph.write import merge_edges, merge_nodes
 from cortigraph.reasoning.pathway.compose import Decisions
+from cortigraph.reasoning.solving.record import uses
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.train.provenance import now
 
@@ -128,11 +129,7 @@ class Claims:
                 return bool(tx.read(_HELD_BY, key=key, worker=self._holder["worker"]))
             merge_nodes(tx, Label.CANDIDATE, [node])
             merge_edges(tx, RelType.IN_SEARCH, Label.CANDIDATE, Label.SEARCH, [{"start": key, "end": self._search}])
-            uses = [
-                {"start": key, "end": part.region.key, "key": f"{key}:{part.name}", "slot": part.name, "order": order}
-                for order, part in enumerate(blueprint.nodes)
-            ]
-            merge_edges(tx, RelType.USES, Label.CANDIDATE, Label.REGION, uses)
+            merge_edges(tx, RelType.USES, Label.CANDIDATE, Label.REGION, uses(key, blueprint))
             tx.write(_UNTIL, key=key, worker=self._holder["worker"], duration=self._duration)
             return True
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ def help_along(
     threads: int | None = None,
     lease: float = LEASE_SECONDS,
     watcher: Watcher | None = None,
-    waiting: Callable[[], None] = lambda: None,
 ) -> int:
     """Works on searches until none is left to work on for a while.
 
@@ -69,7 +68,6 @@ def help_along(
         threads: Of training; all cores when left out.
         lease: Seconds that a candidate stays this worker's without a sign of life.
         watcher: Told of every epoch and trial.
-        waiting: Called now and then while there is nothing to do.
 
     Returns:
         How many searches it helped along.
@@ -106,7 +104,6 @@ def help_along(
                     raise
             if idle is not None and time.monotonic() - since >= idle:
                 return len(helped)
-            waiting()
             time.sleep(_POLL_SECONDS)
 
 

@@ -23,7 +23,7 @@ from cortigraph.regions.blueprint import Blueprint
 from cortigraph.train.data.record import record as record_dataset
 from cortigraph.train.provenance import now, provenance
 
-__all__ = ["Entry", "Ledger", "work_folder"]
+__all__ = ["Entry", "Ledger", "uses", "work_folder"]
 
 _PLAN = "MATCH (s:Search {key: $key}) RETURN s.plan AS plan, s.state AS state, s.report AS report"
 _RUN = "MATCH (r:Run {key: $key}) RETURN r {.*} AS run"
@@ -194,7 +194,7 @@ class Ledger:
         }
         merge_nodes(tx, Label.CANDIDATE, [node])
         merge_edges(tx, RelType.IN_SEARCH, Label.CANDIDATE, Label.SEARCH, [{"start": key, "end": self.search}])
-        merge_edges(tx, RelType.USES, Label.CANDIDATE, Label.REGION, _uses(key, trial.blueprint))
+        merge_edges(tx, RelType.USES, Label.CANDIDATE, Label.REGION, uses(key, trial.blueprint))
 
     def entries(self) -> list[Entry]:
         """Every candidate of the search proper, by its place: those under way too, reference points not."""
@@ -226,7 +226,7 @@ class Ledger:
         }
         merge_nodes(tx, Label.PATHWAY, [node])
         merge_edges(tx, RelType.FOR_SCENE, Label.PATHWAY, Label.SCENE, [{"start": pathway, "end": scene.key}])
-        merge_edges(tx, RelType.USES, Label.PATHWAY, Label.REGION, _uses(pathway, blueprint, weights=True))
+        merge_edges(tx, RelType.USES, Label.PATHWAY, Label.REGION, uses(pathway, blueprint, weights=True))
         merge_edges(tx, RelType.CHOSEN_FROM, Label.PATHWAY, Label.CANDIDATE, [{"start": pathway, "end": candidate}])
         run = {
             "key": f"{pathway}/evaluation",
@@ -275,7 +275,7 @@ def work_folder(work: Path, search: str) -> Path:
     return work / search.replace("/", "_")
 
 
-def _uses(key: str, blueprint: Blueprint, *, weights: bool = False) -> list[dict[str, Any]]:
+def uses(key: str, blueprint: Blueprint, *, weights: bool = False) -> list[dict[str, Any]]:
     return [
         {
             "start": key,
