@@ -206,10 +206,12 @@ class Store:
 
     def _run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         self._revive()
+        asked = self._address
         try:
             return self._attempt(work, write=write)
         except _driver.UnreachableError:
-            if not self._revive():
+            self._revive()
+            if self._address == asked:  # neither this thread nor another has found it at a new address
                 raise
             return self._attempt(work, write=write)
         except StoreError as error:
@@ -230,16 +232,14 @@ class Store:
     def _session(self, *, write: bool) -> neo4j.Session:
         return self._driver.session(database=self._database, default_access_mode="WRITE" if write else "READ")
 
-    def _revive(self) -> bool:
+    def _revive(self) -> None:
         """If the embedded server is gone, start it and connect anew; a glance at the process table costs 0.1 ms."""
         if self.home is None:
-            return False
+            return
         with self._reviving:  # threads that find the server gone at the same time connect anew once
             address = server.ensure(self.home)
-            if address == self._address:
-                return False
-            self._connect(address)
-            return True
+            if address != self._address:
+                self._connect(address)
 
     def _connect(self, address: server.Address) -> None:
         self._driver.close()
