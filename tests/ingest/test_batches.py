@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.errors import InputError, StoreError, UnknownKeyError
+from cortigraph.graph.store import Store
+from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.job import Job
 from cortigraph.ingest.revert import batches, revert
 from cortigraph.ingest.run import Options, run
@@ -180,3 +182,16 @@ def test_an_end_that_is_missing_is_rejected_and_a_contradiction_too(clean_store,
     ingest("people", job, mended=tmp_path / "rejects")
     assert [node["key"] for node in graph(clean_store)[0]] == ["a", "b", "z"]
     assert [edge[:3] for edge in graph(clean_store)[1]] == [("a", "KNOWS", "b"), ("b", "KNOWS", "a")]
+
+
+def test_a_lease_that_could_not_be_given_back_holds_nobody_of_this_process_up(clean_store, monkeypatch):
+    """As when the disk is full at just that moment."""
+
+    def refuse(self, query, **parameters):
+        raise StoreError("no space left")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="no space"), ledger.hold(clean_store):
+        patch.setattr(Store, "write", refuse)
+    waited: list[str] = []
+    with ledger.hold(clean_store, waited.append):
+        assert waited == []

@@ -77,6 +77,8 @@ RETURN count(b) AS held"""
 
 Waiting = Callable[[str], None]
 
+_ABANDONED: set[str] = set()  # this process ended these, but the store did not hear of it
+
 
 class LeaseLostError(StoreError):
     """Another process has taken over, because this one did not write for too long."""
@@ -113,7 +115,7 @@ def hold(store: Store, waiting: Waiting | None = None) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        store.write(_RELEASE, name=_NAME, token=lease.token)
+        _release(store, lease)
 
 
 def records(store: Store) -> list[Record]:
@@ -184,8 +186,8 @@ def _take(store: Store, lease: Lease, waiting: Waiting) -> None:
     me = myself()
     dead: list[str] = []
     while True:
-        asked = {"name": _NAME, "token": lease.token, "duration": _MILLISECONDS, "free": [lease.token, *dead], **me}
-        holder = store.write(_TAKE, **asked).rows[0]
+        free = [lease.token, *_ABANDONED, *dead]
+        holder = store.write(_TAKE, name=_NAME, token=lease.token, duration=_MILLISECONDS, free=free, **me).rows[0]
         if holder["free"]:
             return
         if holder["host"] == me["host"] and not alive(holder["pid"], holder["started"]):
@@ -193,6 +195,13 @@ def _take(store: Store, lease: Lease, waiting: Waiting) -> None:
             continue
         waiting(f"waiting for process {holder['pid']} on {holder['host']}, which applies a batch")
         time.sleep(_POLL_SECONDS)
+
+
+def _release(store: Store, lease: Lease) -> None:
+    """A full disk may refuse even this: the process lives on, and must not wait ten minutes for itself."""
+    _ABANDONED.add(lease.token)
+    store.write(_RELEASE, name=_NAME, token=lease.token)
+    _ABANDONED.discard(lease.token)
 
 
 def _lost() -> LeaseLostError:
