@@ -2,9 +2,9 @@
 
     out[v] = Σ over edges (u, r, v) of relation[r] · x[u]        element by element, over columns (query, channel)
 
-Forward goes over the edges by their target; the gradient for `x` is the same sum over them by their source, and that
-for `relation` over them by their relation. So one loop serves all three: no atomic additions, and the same numbers in
-every run and with any number of threads.
+Forward goes over the edges by their target. Backward goes over them once, by their source, for the gradients of `x` and
+of `relation` together. In both, edges of a node that share their relation are added before they are multiplied. There
+are no atomic additions, and the numbers are the same in every run and with any number of threads.
 
 `CORTIGRAPH_KERNEL=torch` takes plain torch instead, which gives the same numbers up to rounding.
 """
@@ -12,37 +12,34 @@ every run and with any number of threads.
 from __future__ import annotations
 
 import os
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cortigraph.reasoning.reasoners.structure import Segments
+from cortigraph.reasoning.reasoners.structure import Rows, Segments
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["Edges", "in_plain_torch", "propagate", "segment_products"]
+__all__ = ["Edges", "in_plain_torch", "propagate"]
 
 _TILE = 1024  # columns; a sum of that many floats stays in the first cache
+_LINE = 16  # floats in a line of the cache, which no two threads should write to
 
 
 class Edges(Protocol):
-    """Edges in the three orders in which they are swept over; `Structure` and `Step` have them."""
+    """Edges in the two orders in which they are swept over; `Structure` and `Step` have them."""
 
     @property
     def by_target(self) -> Segments:
-        """Sources and relations."""
+        """Sources and relations, by target."""
 
     @property
     def by_source(self) -> Segments:
-        """Targets and relations."""
+        """Targets and relations, by source."""
 
     @property
-    def by_relation(self) -> Segments:
-        """Sources and targets."""
+    def parts(self) -> Rows:
+        """Where sources may be cut so that no relation is on both sides: from 0 to their number."""
 
 
 def propagate(x: Tensor, relation: Tensor, edges: Edges) -> Tensor:
@@ -73,16 +70,16 @@ class _Propagate(torch.autograd.Function):
         x, relation = x.contiguous(), relation.contiguous()
         ctx.save_for_backward(x, relation)
         ctx.edges = edges
-        return segment_products(edges.by_target, x, relation)
+        return _sums(edges.by_target, x, relation)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, relation = ctx.saved_tensors
         grad = grads[0].contiguous()
         needs_x, needs_relation, _ = ctx.needs_input_grad
-        to_x = segment_products(ctx.edges.by_source, grad, relation) if needs_x else None
-        to_relation = segment_products(ctx.edges.by_relation, x, grad) if needs_relation else None
-        return to_x, to_relation, None
+        if not needs_relation:
+            return _sums(ctx.edges.by_source, grad, relation) if needs_x else None, None, None
+        return *_sums_and_products(ctx.edges, grad, relation, x), None
 
 
 def in_plain_torch() -> bool:
@@ -90,63 +87,39 @@ def in_plain_torch() -> bool:
     return os.environ.get("CORTIGRAPH_KERNEL") == "torch"
 
 
-def segment_products(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
-    """`out[s] = Σ over entries (i, j) of segment s of left[i] · right[j]`.
-
-    Args:
-        segments: Pairs of rows, segment by segment.
-        left: (any, columns), contiguous.
-        right: The same.
-
-    Returns:
-        (segments, columns).
-    """
+def _sums(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
+    """`out[s] = Σ over entries (i, j) of segment s of left[i] · right[j]`: (segments, columns)."""
     if in_plain_torch():
-        return _plain(segments, left, right)
+        return _plain(segments.owners, segments.left, segments.right, left, right, len(segments))
+    from cortigraph.reasoning.reasoners import _message_loops
+
     out = left.new_empty(len(segments), left.shape[1])
-    arrays = (left.numpy(), right.numpy(), out.numpy())
-    _compiled()(segments.first, segments.left, segments.right, *arrays, _blocks(len(segments)))
+    # Threads have work of equal size; the sums don't depend on how it is cut.
+    blocks = max(1, min(len(segments), 4 * torch.get_num_threads()))
+    arrays = (each.numpy() for each in (left, right, out))
+    _message_loops.forward(segments.first, segments.left, segments.right, *arrays, blocks, _TILE)
     return out
 
 
-def _plain(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
-    rows = np.repeat(np.arange(len(segments)), np.diff(segments.first))
-    out = left.new_zeros(len(segments), left.shape[1])
-    products = left.index_select(0, torch.from_numpy(segments.left)) * right.index_select(
-        0, torch.from_numpy(segments.right)
-    )
-    return out.index_add_(0, torch.from_numpy(rows), products)
+def _sums_and_products(edges: Edges, left: Tensor, right: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    """The sums by source, and for each relation j those of `own[s] · left[i]`: as many rows as `own` and `right`."""
+    segments, parts = edges.by_source, edges.parts
+    if in_plain_torch():
+        owners = segments.owners
+        sums = _plain(owners, segments.left, segments.right, left, right, len(segments))
+        return sums, _plain(segments.right, segments.left, owners, left, own, len(right))
+    from cortigraph.reasoning.reasoners import _message_loops
+
+    out, to_right = torch.empty_like(own), torch.zeros_like(right)
+    threads, columns = torch.get_num_threads(), own.shape[1]
+    shares = -(-threads // max(1, len(parts) - 1))  # columns are cut where there are fewer parts than threads
+    tile = min(_TILE, max(_LINE, -(-columns // shares // _LINE) * _LINE))
+    arrays = (each.numpy() for each in (left, right, own, out, to_right))
+    _message_loops.backward(segments.first, segments.left, segments.right, parts, *arrays, tile)
+    return out, to_right
 
 
-def _blocks(segments: int) -> int:
-    """Into how many parts rows are cut, so that threads have work of equal size; the sums don't depend on it."""
-    return max(1, min(segments, 4 * torch.get_num_threads()))
-
-
-@cache
-def _compiled() -> Callable[..., None]:
-    import numba
-
-    @numba.njit(fastmath=True, parallel=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-    def sums(first: Any, lefts: Any, rights: Any, left: Any, right: Any, out: Any, blocks: int) -> None:
-        segments, columns = out.shape
-        tiles = (columns + _TILE - 1) // _TILE
-        for job in numba.prange(tiles * blocks):
-            begin = (job // blocks) * _TILE
-            end = min(begin + _TILE, columns)
-            block = job % blocks
-            # Blocks have about as many edges each: hubs would make blocks of equal rows unequal.
-            low = np.searchsorted(first, first[segments] * block // blocks) if block else 0
-            high = np.searchsorted(first, first[segments] * (block + 1) // blocks) if block + 1 < blocks else segments
-            # Sums are kept apart from `out`: the compiler then knows that nothing it reads changes.
-            total = np.empty(end - begin, out.dtype)
-            for segment in range(low, high):
-                total[:] = 0
-                for entry in range(first[segment], first[segment + 1]):
-                    one, other = left[lefts[entry], begin:end], right[rights[entry], begin:end]
-                    for column in range(end - begin):
-                        total[column] += one[column] * other[column]
-                out[segment, begin:end] = total
-
-    made: Callable[..., None] = sums
-    return made
+def _plain(to: Rows, lefts: Rows, rights: Rows, left: Tensor, right: Tensor, count: int) -> Tensor:
+    rows = [torch.from_numpy(np.ascontiguousarray(each)) for each in (lefts, rights, to)]
+    products = left.index_select(0, rows[0]) * right.index_select(0, rows[1])
+    return left.new_zeros(count, left.shape[1]).index_add_(0, rows[2], products)

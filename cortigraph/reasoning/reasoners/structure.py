@@ -1,4 +1,4 @@
-"""Structure: the edges of a graph, sorted by target, by source and by relation, ready to be swept over."""
+"""Structure: the edges of a graph, sorted by target and by source, ready to be swept over."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ class Segments:
 
     def __len__(self) -> int:
         return len(self.first) - 1
+
+    @property
+    def owners(self) -> Rows:
+        """The segment of each entry."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +87,7 @@ class Structure:
         columns = (self.source[keep], self.relation[keep], self.target[keep])
         found = Structure(*columns, self.nodes, self.relations, self.whole)
         # What is sorted already stays so: nothing need be sorted anew for each batch.
-        for name in ("by_target", "by_source", "by_relation"):
-            order = self._orders[name]
-            found.__dict__.setdefault("_orders", {})[name] = _renumbered(order, keep)
+        found.__dict__["_orders"] = {name: _renumbered(order, keep) for name, order in self._orders.items()}
         return found
 
     @property
@@ -92,25 +95,25 @@ class Structure:
         """All edges of the graph, also if these are some of them."""
         return self.part_of or self
 
+    @property
+    def parts(self) -> Rows:
+        """All sources are one part: any of them may have any relation."""
+        return np.array([0, self.nodes])
+
     @cached_property
     def _orders(self) -> dict[str, Rows]:
-        columns = {"by_target": self.target, "by_source": self.source, "by_relation": self.relation}
-        return {name: np.argsort(column, kind="stable") for name, column in columns.items()}
+        columns = {"by_target": self.target, "by_source": self.source}
+        return {name: np.lexsort((self.relation, column)) for name, column in columns.items()}
 
     @cached_property
     def by_target(self) -> Segments:
-        """Sources and relations, by target."""
+        """Sources and relations, by target, and by relation within."""
         return _segments(self._orders["by_target"], self.target, self.nodes, self.source, self.relation)
 
     @cached_property
     def by_source(self) -> Segments:
-        """Targets and relations, by source."""
+        """Targets and relations, by source, and by relation within."""
         return _segments(self._orders["by_source"], self.source, self.nodes, self.target, self.relation)
-
-    @cached_property
-    def by_relation(self) -> Segments:
-        """Sources and targets, by relation."""
-        return _segments(self._orders["by_relation"], self.relation, self.relations, self.source, self.target)
 
     @cached_property
     def degree(self) -> Rows:

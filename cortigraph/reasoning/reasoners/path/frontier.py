@@ -46,16 +46,17 @@ class Step:
     Args:
         frontier: What is reached after it; what was reached before comes first in each query.
         old: For each row of the frontier before, its row now.
-        by_target: Rows before, and numbers of relations, by row now.
+        by_target: Rows before, and numbers of relations, by row now. Each query numbers them on its own:
+            `query * relations + relation`.
         by_source: Rows now, and numbers of relations, by row before.
-        by_relation: Rows before, and rows now, by relation: `query * relations + relation`.
+        parts: Where the rows of each query began before it.
     """
 
     frontier: Frontier
     old: Rows
     by_target: Segments
     by_source: Segments
-    by_relation: Segments
+    parts: Rows
 
 
 def begin(heads: Rows) -> Frontier:
@@ -104,7 +105,15 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
         kept.source, kept.relation, kept.target, reached,
     )  # fmt: skip
     old = np.arange(len(frontier)) + np.repeat(first[:-1] - frontier.first[:-1], np.diff(frontier.first))
-    return _step(Frontier(first, reached), old, kept, len(frontier), queries * edges.relations)
+    by_source = np.zeros(len(frontier) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(kept.source, minlength=len(frontier)), out=by_source[1:])
+    return Step(
+        Frontier(first, reached),
+        old,
+        by_target=_sorted(kept.target, len(reached), kept.source, kept.relation),
+        by_source=Segments(by_source, kept.target, kept.relation),
+        parts=frontier.first,
+    )
 
 
 def narrowed(frontier: Frontier, chosen: Rows) -> Frontier:
@@ -123,14 +132,6 @@ class _Edges:
     source: Rows
     relation: Rows
     target: Rows
-
-
-def _step(frontier: Frontier, old: Rows, edges: _Edges, before: int, relations: int) -> Step:
-    by_target = _sorted(edges.target, len(frontier), edges.source, edges.relation)
-    by_relation = _sorted(edges.relation, relations, edges.source, edges.target)
-    first = np.zeros(before + 1, dtype=np.int64)
-    np.cumsum(np.bincount(edges.source, minlength=before), out=first[1:])
-    return Step(frontier, old, by_target, Segments(first, edges.target, edges.relation), by_relation)
 
 
 def _sorted(by: Rows, count: int, left: Rows, right: Rows) -> Segments:

@@ -159,19 +159,18 @@ class _Walked:
     by_source: Segments
     place: Rows
     nodes: int = 0
-    relations: int = 0
 
     @property
     def by_target(self) -> Segments:
-        order, first = _ordered(self.by_source.left, self.nodes)
-        sources = np.repeat(np.arange(len(self.by_source)), np.diff(self.by_source.first))
-        return Segments(first, sources[order], self.by_source.right[order])
+        segments = self.by_source
+        first = np.zeros(self.nodes + 1, dtype=np.int64)
+        np.cumsum(np.bincount(segments.left, minlength=self.nodes), out=first[1:])
+        order = np.argsort(segments.left, kind="stable")
+        return Segments(first, segments.owners[order], segments.right[order])
 
     @property
-    def by_relation(self) -> Segments:
-        order, first = _ordered(self.by_source.right, self.relations)
-        sources = np.repeat(np.arange(len(self.by_source)), np.diff(self.by_source.first))
-        return Segments(first, sources[order], self.by_source.left[order])
+    def parts(self) -> Rows:
+        return np.array([0, len(self.by_source)])
 
 
 def _between(edges: Structure, before: Rows, after: Rows) -> _Walked:
@@ -186,13 +185,7 @@ def _between(edges: Structure, before: Rows, after: Rows) -> _Walked:
     sources = np.repeat(np.arange(len(before)), counts)[kept]
     first = np.searchsorted(sources, np.arange(len(before) + 1))
     segments = Segments(first, targets[kept], out.right[places[kept]])
-    return _Walked(segments, places[kept], len(after), edges.relations)
-
-
-def _ordered(by: Rows, count: int) -> tuple[Rows, Rows]:
-    first = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.bincount(by, minlength=count), out=first[1:])
-    return np.argsort(by, kind="stable"), first
+    return _Walked(segments, places[kept], len(after))
 
 
 def _add(sweep: _Sweep, slope: Tensor, found: Floats) -> None:

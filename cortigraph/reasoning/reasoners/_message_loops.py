@@ -1,0 +1,99 @@
+"""The loops of `kernel`. A module of their own, imported when first needed: importing numba takes a while.
+
+Entries of a segment that share their right row are a group: their left rows are added first, and multiplied once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+__all__ = ["backward", "forward"]
+
+_jit = numba.njit(fastmath=True, parallel=True, cache=True, error_model="numpy")
+
+
+@_jit  # type: ignore[untyped-decorator]
+def forward(first: Any, lefts: Any, rights: Any, left: Any, right: Any, out: Any, blocks: int, tile: int) -> None:
+    """`out[s] = Σ over groups g of segment s of right[g] · Σ left`."""
+    segments, columns = out.shape
+    tiles = (columns + tile - 1) // tile
+    for job in numba.prange(tiles * blocks):
+        begin = (job // blocks) * tile
+        width = min(tile, columns - begin)
+        block = job % blocks
+        # Blocks have about as many entries each: hubs would make blocks of equal rows unequal.
+        low = np.searchsorted(first, first[segments] * block // blocks) if block else 0
+        high = np.searchsorted(first, first[segments] * (block + 1) // blocks) if block + 1 < blocks else segments
+        # Sums are kept apart from `out`: the compiler then knows that nothing it reads changes.
+        total, group = np.empty(width, out.dtype), np.empty(width, out.dtype)
+        for segment in range(low, high):
+            total[:] = 0
+            entry, end = first[segment], first[segment + 1]
+            while entry < end:
+                kind = rights[entry]
+                one, other = left[lefts[entry], begin : begin + width], right[kind, begin : begin + width]
+                entry += 1
+                if entry == end or rights[entry] != kind:  # most groups of sparse graphs have one entry
+                    for column in range(width):
+                        total[column] += one[column] * other[column]
+                    continue
+                two = left[lefts[entry], begin : begin + width]
+                for column in range(width):
+                    group[column] = one[column] + two[column]
+                entry += 1
+                while entry < end and rights[entry] == kind:
+                    more = left[lefts[entry], begin : begin + width]
+                    for column in range(width):
+                        group[column] += more[column]
+                    entry += 1
+                for column in range(width):
+                    total[column] += group[column] * other[column]
+            out[segment, begin : begin + width] = total
+
+
+@_jit  # type: ignore[untyped-decorator]
+def backward(
+    first: Any, lefts: Any, rights: Any, parts: Any, left: Any, right: Any, own: Any, out: Any, to_right: Any, tile: int
+) -> None:
+    """The same, and in the same sweep `to_right[g] += own[s] · Σ left`; no right row is in two parts of the segments.
+
+    `to_right` comes filled with zeros.
+    """
+    columns, count = out.shape[1], len(parts) - 1
+    tiles = (columns + tile - 1) // tile
+    for job in numba.prange(tiles * count):
+        begin = (job // count) * tile
+        width = min(tile, columns - begin)
+        total, group = np.empty(width, out.dtype), np.empty(width, out.dtype)
+        for segment in range(parts[job % count], parts[job % count + 1]):
+            total[:] = 0
+            state = own[segment, begin : begin + width]
+            entry, end = first[segment], first[segment + 1]
+            while entry < end:
+                kind = rights[entry]
+                other, down = right[kind, begin : begin + width], to_right[kind, begin : begin + width]
+                one = left[lefts[entry], begin : begin + width]
+                entry += 1
+                if entry == end or rights[entry] != kind:
+                    for column in range(width):
+                        value = one[column]
+                        total[column] += value * other[column]
+                        down[column] += value * state[column]
+                    continue
+                two = left[lefts[entry], begin : begin + width]
+                for column in range(width):
+                    group[column] = one[column] + two[column]
+                entry += 1
+                while entry < end and rights[entry] == kind:
+                    more = left[lefts[entry], begin : begin + width]
+                    for column in range(width):
+                        group[column] += more[column]
+                    entry += 1
+                for column in range(width):
+                    value = group[column]
+                    total[column] += value * other[column]
+                    down[column] += value * state[column]
+            out[segment, begin : begin + width] = total
