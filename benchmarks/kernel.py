@@ -1,4 +1,4 @@
-"""Relational message passing, forwards and backwards, beside the gather and `index_add_` form, on one thread.
+"""Relational message passing, forwards and backwards, beside the gather and `index_add_` form, each on one thread.
 
     python benchmarks/kernel.py [--rounds 5]
 

@@ -96,7 +96,7 @@ def rate(name: str, way: str, seconds: float, threads: int) -> dict[str, float]:
     if way == "usual":
         network = UsualNetwork(2 * len(splits.facts.relations), settings)
         reasoner.network.everywhere = network.everywhere  # type: ignore[method-assign]
-    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate)
+    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, fused=True)
     done, number, began = 0, 0, 0.0
     # Loops are compiled, and what every step needs is made, before anything is measured.
     few = Questions(splits.facts, None, settings.model_copy(update={"batch": 2}))

@@ -19,11 +19,14 @@ import torch
 from torch import Tensor
 
 from cortigraph.reasoning.reasoners.structure import Rows, Segments
+from cortigraph.reasoning.reasoners.threads import follow_torch
 
-__all__ = ["Edges", "in_plain_torch", "propagate"]
+__all__ = ["Edges", "in_plain_torch", "propagate", "sums_and_products", "sums_of_products"]
 
 _TILE = 1024  # columns; a sum of that many floats stays in the first cache
 _LINE = 16  # floats in a line of the cache, which no two threads should write to
+_CACHED = 2**20  # bytes that lie in a core's own cache: what fits need not be asked for early
+_AHEAD = 8  # entries; from 4 to 16 it makes little difference
 
 
 class Edges(Protocol):
@@ -70,7 +73,7 @@ class _Propagate(torch.autograd.Function):
         x, relation = x.contiguous(), relation.contiguous()
         ctx.save_for_backward(x, relation)
         ctx.edges = edges
-        return _sums(edges.by_target, x, relation)
+        return sums_of_products(edges.by_target, x, relation)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -78,8 +81,8 @@ class _Propagate(torch.autograd.Function):
         grad = grads[0].contiguous()
         needs_x, needs_relation, _ = ctx.needs_input_grad
         if not needs_relation:
-            return _sums(ctx.edges.by_source, grad, relation) if needs_x else None, None, None
-        return *_sums_and_products(ctx.edges, grad, relation, x), None
+            return sums_of_products(ctx.edges.by_source, grad, relation) if needs_x else None, None, None
+        return *sums_and_products(ctx.edges, grad, relation, x), None
 
 
 def in_plain_torch() -> bool:
@@ -87,36 +90,67 @@ def in_plain_torch() -> bool:
     return os.environ.get("CORTIGRAPH_KERNEL") == "torch"
 
 
-def _sums(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
-    """`out[s] = Σ over entries (i, j) of segment s of left[i] · right[j]`: (segments, columns)."""
+def sums_of_products(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
+    """`out[s] = Σ over entries (i, j) of segment s of left[i] · right[j]`.
+
+    Args:
+        segments: Pairs of rows, segment by segment.
+        left: (any, columns), contiguous.
+        right: The same.
+
+    Returns:
+        (segments, columns).
+    """
     if in_plain_torch():
         return _plain(segments.owners, segments.left, segments.right, left, right, len(segments))
-    from cortigraph.reasoning.reasoners import _message_loops
-
     out = left.new_empty(len(segments), left.shape[1])
     # Threads have work of equal size; the sums don't depend on how it is cut.
     blocks = max(1, min(len(segments), 4 * torch.get_num_threads()))
-    arrays = (each.numpy() for each in (left, right, out))
-    _message_loops.forward(segments.first, segments.left, segments.right, *arrays, blocks, _TILE)
+    arrays = (each.detach().numpy() for each in (left, right, out))
+    _loops().forward(segments.first, segments.left, segments.right, *arrays, blocks, _TILE, _ahead(left))
     return out
 
 
-def _sums_and_products(edges: Edges, left: Tensor, right: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    """The sums by source, and for each relation j those of `own[s] · left[i]`: as many rows as `own` and `right`."""
+def sums_and_products(
+    edges: Edges, left: Tensor, right: Tensor, own: Tensor, start: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The sums by source; and for each relation, those of `own[s] · left[i]`.
+
+    Args:
+        edges: Segments of which are sources s, and entries targets i and relations.
+        left: (targets, columns), contiguous.
+        right: (relations, columns), contiguous.
+        own: (sources, columns), contiguous.
+        start: The same; the sums are added to it, and it is what comes back.
+
+    Returns:
+        (sources, columns) and (relations, columns).
+    """
     segments, parts = edges.by_source, edges.parts
     if in_plain_torch():
         owners = segments.owners
         sums = _plain(owners, segments.left, segments.right, left, right, len(segments))
-        return sums, _plain(segments.right, segments.left, owners, left, own, len(right))
-    from cortigraph.reasoning.reasoners import _message_loops
-
-    out, to_right = torch.empty_like(own), torch.zeros_like(right)
+        products = _plain(segments.right, segments.left, owners, left, own, len(right))
+        return sums if start is None else start.add_(sums), products
+    out, to_right = torch.empty_like(own) if start is None else start, torch.zeros_like(right)
     threads, columns = torch.get_num_threads(), own.shape[1]
     shares = -(-threads // max(1, len(parts) - 1))  # columns are cut where there are fewer parts than threads
     tile = min(_TILE, max(_LINE, -(-columns // shares // _LINE) * _LINE))
-    arrays = (each.numpy() for each in (left, right, own, out, to_right))
-    _message_loops.backward(segments.first, segments.left, segments.right, parts, *arrays, tile)
+    arrays = (each.detach().numpy() for each in (left, right, own, out, to_right))
+    rows = segments.first, segments.left, segments.right, parts
+    _loops().backward(*rows, *arrays, start is not None, tile, _ahead(left))
     return out, to_right
+
+
+def _loops() -> Any:
+    from cortigraph.reasoning.reasoners import _message_loops
+
+    follow_torch()
+    return _message_loops
+
+
+def _ahead(table: Tensor) -> int:
+    return _AHEAD if table.nbytes > _CACHED else 0
 
 
 def _plain(to: Rows, lefts: Rows, rights: Rows, left: Tensor, right: Tensor, count: int) -> Tensor:

@@ -28,8 +28,8 @@ def _plain(reasoner, edges, head, relation, answer):
     for number, layer in enumerate(network.layers):
         messages = weight * state[source] * network.lexicon.meaning(number, context)[0][kinds]
         sums = torch.zeros_like(state).index_add(0, target, messages).index_add(0, torch.tensor([head]), query)
-        state = layer(state, sums)
-    score = network.judged(state[answer : answer + 1], query, torch.zeros(1, dtype=torch.long))[0]
+        state, _ = layer.renewed(state, sums)
+    score = network.judged(state[answer : answer + 1], query, np.zeros(1, dtype=np.int64))[0]
     (slopes,) = torch.autograd.grad(score, weight)
     return float(score.detach()), slopes[:, 0].numpy()
 

@@ -8,7 +8,8 @@ import torch
 
 from cortigraph.reasoning.reasoners.kernel import propagate
 from cortigraph.reasoning.reasoners.path.frontier import begin, expand, narrowed
-from cortigraph.reasoning.reasoners.path.fused import keep_mask, normalise_add
+from cortigraph.reasoning.reasoners.path.fused import judged, keep_mask, rows_of
+from cortigraph.reasoning.reasoners.path.layer import Layer, Way
 from cortigraph.reasoning.reasoners.structure import Structure
 
 
@@ -74,14 +75,49 @@ def test_some_of_the_edges():
             np.testing.assert_array_equal(getattr(getattr(kept, name), part), getattr(getattr(anew, name), part))
 
 
+@pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_normalising_in_one_sweep(dropout, monkeypatch):
-    matrices = [torch.randn(7, 5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
-    vectors = [torch.randn(5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
-    assert torch.autograd.gradcheck(lambda *given: normalise_add(*given, dropout, 3), (*matrices, *vectors))
-    ours = normalise_add(*matrices, *vectors, dropout, 3)
+def test_a_step_is_what_plain_torch_makes_of_it(gated, dropout, monkeypatch):
+    torch.manual_seed(0)
+    graph = edges()
+    layer, gate = Layer(5, dropout).double(), torch.nn.Linear(5, 1).double()
+    wide = Way(graph, np.array([0, 4, 17]))  # three queries side by side
+    before = expand(begin(np.array([0, 4])), graph).frontier
+    step = expand(before, graph)
+    further = Way(step, step.frontier.first[:-1], step.old)
+    for way, rows, table, queries in ((wide, 27, (4, 15), 3), (further, len(before), (8, 5), 2)):
+        given = [torch.randn(*shape, dtype=torch.float64) for shape in ((rows, 5), table, (queries, 5))]
+        grad = torch.randn(27 if way is wide else len(step.frontier), 5, dtype=torch.float64)
+        ours = _stepped(layer, given, way, gate if gated else None, grad)
+        with monkeypatch.context() as patch:
+            patch.setenv("CORTIGRAPH_KERNEL", "torch")
+            theirs = _stepped(layer, given, way, gate if gated else None, grad)
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def _stepped(layer, given, way, gate, grad):
+    torch.manual_seed(1)  # of what is dropped
+    given = [each.clone().requires_grad_() for each in given]
+    out, worth = layer(*given, way, gate)
+    learned = [*layer.parameters(), *([] if gate is None else gate.parameters())]
+    return [out, *([] if worth is None else [worth]), *torch.autograd.grad(out, [*given, *learned], grad)]
+
+
+def test_rows_of_a_state():
+    state = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    rows = np.array([0, 3, 4])
+    assert torch.equal(rows_of(state, rows), state[torch.from_numpy(rows)])
+    assert torch.autograd.gradcheck(lambda given: rows_of(given, rows), (state,))
+
+
+def test_judging_in_one_sweep(monkeypatch):
+    rows = np.array([0, 0, 1, 1, 1])
+    given = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((5, 4), (2, 4), (4,))]
+    assert torch.autograd.gradcheck(lambda x, query, weight: judged(x, query, rows, weight), given)
+    ours = judged(*given[:2], rows, given[2])
     monkeypatch.setenv("CORTIGRAPH_KERNEL", "torch")
-    torch.testing.assert_close(ours, normalise_add(*matrices, *vectors, dropout, 3), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours, judged(*given[:2], rows, given[2]))
 
 
 def test_what_is_dropped():

@@ -131,7 +131,7 @@ class _Replay:
         state, last = self._gone(len(self._entities) - 1, np.array([answer]))
         if not len(last.walked.place) and answer not in self._entities[-1]:
             return None, []
-        return self._network.judged(state, self._query, torch.zeros(1, dtype=torch.long))[0], [*self._sweeps, last]
+        return self._network.judged(state, self._query, np.zeros(1, dtype=np.int64))[0], [*self._sweeps, last]
 
     def _gone(self, number: int, after: Rows) -> tuple[Tensor, _Sweep]:
         before = self._entities[number]
@@ -148,7 +148,8 @@ class _Replay:
             self._state if len(stays) == len(before) else self._state[stays[:1].sum() : stays[:1].sum() + len(stays)]
         )
         at, rows = torch.from_numpy(old[:1][old[:1] >= 0]), torch.from_numpy(old[stays])
-        state, _ = self._network.renewed(number, self._query[: len(at)], sums, carried, rows, at, self._gated)
+        sums = sums.index_put((at,), self._query[: len(at)], accumulate=True)
+        state, _ = self._network.step(number).renewed(carried, sums, rows, self._network.gate(self._gated))
         return state, sweep
 
 
@@ -204,16 +205,12 @@ def _open(sums: Tensor) -> Tensor:
 @contextmanager
 def _alone() -> Iterator[None]:
     """On one thread: what some thousand edges take is less than waking another one, or waiting for it."""
-    import numba
-
-    threads, others = numba.get_num_threads(), torch.get_num_threads()
-    numba.set_num_threads(1)
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        numba.set_num_threads(threads)
-        torch.set_num_threads(others)
+        torch.set_num_threads(threads)
 
 
 @contextmanager

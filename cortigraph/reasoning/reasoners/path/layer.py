@@ -1,13 +1,37 @@
-"""One step of message passing: what a node makes of its state and of the messages that have reached it."""
+"""One step of message passing: what a node makes of its state and of the messages that reach it.
+
+sums  = the messages that reach each row, and the query at its head
+new   = relu(normalised(from_state(state) + from_sums(sums)))
+state = (state + dropped out(new)) · sigmoid(priority)             the last factor only where frontiers are cut
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from cortigraph.reasoning.reasoners.path.fused import normalise_add
+from cortigraph.reasoning.reasoners.kernel import Edges, in_plain_torch, propagate
+from cortigraph.reasoning.reasoners.path.fused import Weights, keep_mask, stepped
+from cortigraph.reasoning.reasoners.structure import Rows
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "Way"]
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """How a step goes.
+
+    Args:
+        edges: Along which.
+        at: The row of each query's head, after it.
+        old: For each row before, its row now; left out where they are the same.
+    """
+
+    edges: Edges
+    at: Rows
+    old: Rows | None = None
 
 
 class Layer(nn.Module):
@@ -25,15 +49,51 @@ class Layer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.dropout = dropout
 
-    def forward(self, state: Tensor, sums: Tensor) -> Tensor:
-        """States after the step.
+    def forward(
+        self, state: Tensor, table: Tensor, query: Tensor, way: Way, gate: nn.Linear | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """States after the step, and how much each is worth going on from.
 
         Args:
             state: Before it: (rows, width).
-            sums: Of the messages that have come: (rows, width).
+            table: What relations mean, as `propagate` takes it; rows of the state are cut as its rows are.
+            query: What is added to the sums of each head: (batch, width).
+            way: Along which edges.
+            gate: Tells the worth of a state, which counts as far as it is worth it; none where nothing is cut.
         """
+        if in_plain_torch():
+            sums = propagate(state.reshape(-1, table.shape[1]), table, way.edges).view(-1, state.shape[1])
+            at, old = (None if each is None else torch.from_numpy(each) for each in (way.at, way.old))
+            assert at is not None
+            return self.renewed(state, sums.index_put((at,), query, accumulate=True), old, gate)
+        weights = Weights(
+            self.from_state.weight, self.from_sums.weight, self.from_sums.bias, self.norm.weight, self.norm.bias, gate
+        )
+        return stepped(state, table, query, weights, way.edges, way.at, way.old, *self._dropped())
+
+    def renewed(
+        self, state: Tensor, sums: Tensor, old: Tensor | None = None, gate: nn.Linear | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The same in plain torch, when sums are at hand: for those who ask for the gradients of sums.
+
+        Args:
+            state: Before the step.
+            sums: Of the messages that have come, and of queries at heads: (rows now, width).
+            old: For each row before, its row now.
+            gate: See `forward`.
+        """
+        if old is not None:
+            state = torch.zeros_like(sums).index_copy(0, old, state)
         x = torch.addmm(self.from_sums.bias, state, self.from_state.weight.T)
         x = torch.addmm(x, sums, self.from_sums.weight.T)
+        new = torch.relu(nn.functional.layer_norm(x, x.shape[1:], self.norm.weight, self.norm.bias))
+        dropout, seed = self._dropped()
+        state = state + (new * keep_mask(x.shape[0], x.shape[1], dropout, seed).to(x.dtype) if dropout else new)
+        if gate is None:
+            return state, None
+        worth = gate(state)
+        return state * torch.sigmoid(worth), worth.squeeze(1)
+
+    def _dropped(self) -> tuple[float, int]:
         dropout = self.dropout if self.training else 0.0
-        seed = int(torch.randint(2**31, ())) if dropout else 0
-        return normalise_add(x, state, self.norm.weight, self.norm.bias, dropout, seed)
+        return dropout, int(torch.randint(2**31, ())) if dropout else 0

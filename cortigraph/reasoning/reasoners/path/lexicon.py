@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortigraph.reasoning.reasoners.kernel import propagate
-from cortigraph.reasoning.reasoners.path.layer import Layer
+from cortigraph.reasoning.reasoners.path.layer import Layer, Way
 from cortigraph.reasoning.reasoners.path.relation_graph import MEETINGS, relation_graph
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 
@@ -95,15 +94,13 @@ class StructuralLexicon(Lexicon):
         if whole not in self._graphs:
             self._graphs[whole] = relation_graph(whole)
         graph, (distinct, back) = self._graphs[whole], np.unique(asked, return_inverse=True)
-        at = (torch.from_numpy(distinct), torch.arange(len(distinct)))
-        begin = torch.ones(len(distinct), self.width)
-        state = torch.zeros(graph.nodes, len(distinct), self.width).index_put(at, begin)
+        count = len(distinct)
+        way, begin = Way(graph, distinct * count + np.arange(count)), torch.ones(count, self.width)
+        state = torch.zeros(graph.nodes * count, self.width).index_put((torch.from_numpy(way.at),), begin)
         for meetings, step in zip(self.meetings, self.steps, strict=True):
-            table = meetings.unsqueeze(1).expand(-1, len(distinct), -1).reshape(MEETINGS, -1)
-            sums = propagate(state.view(graph.nodes, -1), table, graph).view_as(state)
-            sums = sums.index_put(at, begin, accumulate=True)
-            state = step(state.view(-1, self.width), sums.view(-1, self.width)).view_as(state)
-        context = state.transpose(0, 1)[torch.from_numpy(back)]
+            table = meetings.unsqueeze(1).expand(-1, count, -1).reshape(MEETINGS, -1)
+            state, _ = step(state, table, begin, way)
+        context = state.view(graph.nodes, count, -1).transpose(0, 1)[torch.from_numpy(back)]
         return context[torch.arange(len(asked)), torch.from_numpy(asked)], context
 
     def meaning(self, layer: int, context: Tensor) -> Tensor:

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import propagate
 from cortigraph.reasoning.reasoners.path.frontier import begin, expand, narrowed
+from cortigraph.reasoning.reasoners.path.fused import judged, rows_of
 from cortigraph.reasoning.reasoners.path.gradients import Trace
-from cortigraph.reasoning.reasoners.path.layer import Layer
+from cortigraph.reasoning.reasoners.path.layer import Layer, Way
 from cortigraph.reasoning.reasoners.path.lexicon import Lexicon
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 
@@ -59,20 +60,21 @@ class PathNetwork(nn.Module):
         Returns:
             (batch, entities).
         """
-        batch, places = len(heads), torch.arange(len(heads))
         query, context = self.lexicon.context(relations, edges)
-        start, width = torch.from_numpy(heads), query.shape[1]
-        state = query.new_zeros(edges.nodes, batch, width).index_put((start, places), query)
-        for number, layer in enumerate(self.layers):
+        (batch, width), rows = query.shape, edges.nodes * len(heads)
+        way = Way(edges, heads * batch + np.arange(batch))
+        at = torch.from_numpy(way.at)
+        state = query.new_zeros(rows, width).index_put((at,), query)
+        for number in range(len(self.layers)):
             table = self.lexicon.meaning(number, context).transpose(0, 1).reshape(edges.relations, -1)
+            if trace is None:
+                state, _ = self.step(number)(state, table, query, way)
+                continue
             sums = propagate(state.view(edges.nodes, -1), table, edges)
-            if trace is not None:
-                trace.note(state.view(edges.nodes, -1), table, sums)
-            sums = sums.view_as(state).index_put((start, places), query, accumulate=True)
-            state = layer(state.view(-1, width), sums.view(-1, width)).view_as(state)
-        hidden = torch.relu(self.from_state(state) + self.from_query(query))
-        scores: Tensor = self.last(hidden).squeeze(-1)
-        return scores.T
+            trace.note(state.view(edges.nodes, -1), table, sums)
+            sums = sums.view(rows, width).index_put((at,), query, accumulate=True)
+            state, _ = self.step(number).renewed(state, sums)
+        return self.judged(state, query, np.arange(rows) % batch).view(edges.nodes, batch).T
 
     def outwards(
         self,
@@ -102,41 +104,31 @@ class PathNetwork(nn.Module):
             if trace is not None:
                 trace.reached(frontier.entity)
             step = expand(frontier, edges, hidden)
-            sums = propagate(state, self.lexicon.meaning(number, context).reshape(-1, query.shape[1]), step)
-            at = torch.from_numpy(step.frontier.first[:-1])  # the head is the first that is reached
-            state, worth = self.renewed(number, query, sums, state, torch.from_numpy(step.old), at, most is not None)
+            # The head is the first that is reached.
+            way = Way(step, step.frontier.first[:-1], step.old)
+            table = self.lexicon.meaning(number, context).reshape(-1, query.shape[1])
+            state, worth = self.step(number)(state, table, query, way, self.gate(most is not None))
             frontier = step.frontier
             if worth is not None and most is not None and number + 1 < len(self.layers):
-                chosen = _best(worth.detach().squeeze(1).numpy(), step.old, frontier.first, most)
-                frontier, state = narrowed(frontier, chosen), state[torch.from_numpy(chosen)]
-        rows = torch.from_numpy(frontier.query)
+                chosen = _best(worth.detach().numpy(), step.old, frontier.first, most)
+                frontier, state = narrowed(frontier, chosen), rows_of(state, chosen)
+        rows = frontier.query
         missing = self.unreached(query).expand(-1, edges.nodes)
         scores = self.judged(state, query, rows)
-        found: Tensor = missing.index_put((rows, torch.from_numpy(frontier.entity)), scores)
+        found: Tensor = missing.index_put((torch.from_numpy(rows), torch.from_numpy(frontier.entity)), scores)
         return found
 
-    def renewed(
-        self, number: int, query: Tensor, sums: Tensor, carried: Tensor, old: Tensor, at: Tensor, gated: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """States after a step outwards, and how much each is worth going on from.
+    def step(self, number: int) -> Layer:
+        """A layer, by its number from 0."""
+        found = self.layers[number]
+        assert isinstance(found, Layer)
+        return found
 
-        Args:
-            number: Of the step, from 0.
-            query: (batch, width).
-            sums: Of messages: (rows, width).
-            carried: States before it, of those that were reached before.
-            old: The row that each of these has now.
-            at: The rows of heads.
-            gated: Whether states count as far as they are worth it.
-        """
-        sums = sums.index_put((at,), query, accumulate=True)  # `index_add` takes milliseconds for a single row
-        state = self.layers[number](torch.zeros_like(sums).index_copy(0, old, carried), sums)
-        if not gated:
-            return state, None
-        worth = self.priority(state)
-        return state * torch.sigmoid(worth), worth
+    def gate(self, cut: bool) -> nn.Linear | None:
+        """What tells how much a state is worth going on from, where frontiers are cut."""
+        return self.priority if cut else None
 
-    def judged(self, state: Tensor, query: Tensor, rows: Tensor) -> Tensor:
+    def judged(self, state: Tensor, query: Tensor, rows: Rows) -> Tensor:
         """Scores of states.
 
         Args:
@@ -144,8 +136,8 @@ class PathNetwork(nn.Module):
             query: (batch, width).
             rows: The query of each.
         """
-        scores: Tensor = self.last(torch.relu(self.from_state(state) + self.from_query(query)[rows])).squeeze(-1)
-        return scores
+        asked = self.from_query(query) + self.from_state.bias
+        return judged(state @ self.from_state.weight.T, asked, rows, self.last.weight[0]) + self.last.bias
 
 
 def _best(worth: np.ndarray[tuple[int, ...], np.dtype[np.float32]], old: Rows, first: Rows, most: int) -> Rows:

@@ -165,7 +165,7 @@ class _Training:
         draw = np.random.default_rng([settings.seed, 3])
         self._turns = draw.choice(len(weights), size=self._steps, p=weights / weights.sum())  # whose each step is
         self._optimizer = torch.optim.AdamW(
-            reasoner.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+            reasoner.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self._state = _State(dict(reasoner.state()))
 
