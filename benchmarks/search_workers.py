@@ -31,7 +31,7 @@ from cortigraph.regions import builders, vision
 from cortigraph.regions.catalogue import built_in, declare
 
 _COUNT = "MATCH (c:Candidate)-[:IN_SEARCH]->(:Search {key: $search}) RETURN c.state AS state, c.seconds AS seconds"
-_POLL = 0.1
+_POLL = 0.5  # the server shares the cores with the workers: it should not be asked for nothing
 _CLASSES = 4
 
 

@@ -146,6 +146,7 @@ def _start_java(jars: Path) -> None:
         "--enable-native-access=ALL-UNNAMED",
         "--add-opens=java.base/java.nio=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
+        *os.environ.get("CORTIGRAPH_JAVA", "").split(),
         classpath=[str(path) for path in sorted(jars.glob("*.jar"))],
         convertStrings=False,
     )

@@ -45,32 +45,13 @@ def content(store):
     return nodes, edges
 
 
-@pytest.fixture
-def empty(tmp_path):
-    home = Home(tmp_path / "home")
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A store with nothing in it, until the last test that takes it."""
+    home = Home(tmp_path_factory.mktemp("empty"))
     with open_store(home) as store:
         yield store
     server.stop(home)
-
-
-def test_the_same_graph_as_by_merging(clean_store, empty):
-    told = rows()
-    edges = [{"start": told[i]["key"], "end": told[-i]["key"], "text": TEXTS[i], "w": i / 3} for i in range(1, 20)]
-    merge_nodes(clean_store, "Entity", told)
-    merge_edges(clean_store, "KNOWS/x", "Entity", "Entity", edges)
-    nodes = bulk.Nodes(("Entity",), pa.Table.from_pylist(told))
-    links = bulk.Edges("KNOWS/x", "Entity", "Entity", pa.Table.from_pylist(edges))
-    assert bulk.suits([nodes], [links]) is None
-    assert bulk.is_empty(empty)
-    loaded = bulk.first_load(empty, [nodes], [links])
-    assert (loaded.nodes, loaded.relationships) == (len(told), 19)
-    assert content(empty) == content(clean_store)
-    assert not bulk.is_empty(empty)
-    # Keys are unique from here on, and the server answers ordinary writes.
-    merge_nodes(empty, "Entity", [{"key": told[0]["key"], "name": "again"}])
-    assert empty.read("MATCH (n:Entity) RETURN count(n) AS n") == [{"n": len(told)}]
-    with pytest.raises(InputError, match="nothing in it"):
-        bulk.first_load(empty, [nodes], [])
 
 
 def test_what_is_wrong_leaves_the_store_as_it_was(empty):
@@ -93,6 +74,26 @@ def test_a_tool_that_fails_leaves_the_store_as_it_was(empty, monkeypatch):
         bulk.first_load(empty, [bulk.Nodes(("Entity",), pa.table({"key": ["a"]}))], [])
     assert bulk.is_empty(empty)
     assert not list(empty.home.database.glob("incoming-*"))
+
+
+def test_the_same_graph_as_by_merging(clean_store, empty):
+    told = rows()
+    edges = [{"start": told[i]["key"], "end": told[-i]["key"], "text": TEXTS[i], "w": i / 3} for i in range(1, 20)]
+    merge_nodes(clean_store, "Entity", told)
+    merge_edges(clean_store, "KNOWS/x", "Entity", "Entity", edges)
+    nodes = bulk.Nodes(("Entity",), pa.Table.from_pylist(told))
+    links = bulk.Edges("KNOWS/x", "Entity", "Entity", pa.Table.from_pylist(edges))
+    assert bulk.suits([nodes], [links]) is None
+    assert bulk.is_empty(empty)
+    loaded = bulk.first_load(empty, [nodes], [links])
+    assert (loaded.nodes, loaded.relationships) == (len(told), 19)
+    assert content(empty) == content(clean_store)
+    assert not bulk.is_empty(empty)
+    # Keys are unique from here on, and the server answers ordinary writes.
+    merge_nodes(empty, "Entity", [{"key": told[0]["key"], "name": "again"}])
+    assert empty.read("MATCH (n:Entity) RETURN count(n) AS n") == [{"n": len(told)}]
+    with pytest.raises(InputError, match="nothing in it"):
+        bulk.first_load(empty, [nodes], [])
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])

@@ -75,6 +75,7 @@ def test_stopping_what_does_not_run(tmp_path):
         "[]",
         '{"port": 1}',
     ],
+    ids=["dead", "given away", "torn", "list", "without a process"],
 )
 def test_a_stale_state_file_is_cleared(tmp_path, state):
     home = Home(tmp_path)
