@@ -68,6 +68,7 @@ class Watch:
         self._known = Known(np.concatenate([facts.triples, valid]), len(facts.relations))
         self._best: tuple[float, Vectors, Vectors] | None = None
         self._worse = self._done = 0
+        self._over = False
         self._began = time.monotonic()
         self._checkpoint = checkpoint
         self._memory: dict[str, Vectors] = {"entity": scorer.entity, "relation": scorer.relation}
@@ -97,8 +98,9 @@ class Watch:
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs to be trained, from 1."""
+        self._over = self._late()
         for epoch in range(self._done + 1, self._settings.epochs + 1):
-            if self._worse >= self._settings.patience or self._late():
+            if self._over or self._worse >= self._settings.patience:
                 return
             yield epoch
 
@@ -109,7 +111,8 @@ class Watch:
             epoch: Which.
             loss: Its mean.
         """
-        last = epoch == self._settings.epochs or self._late()
+        self._over = self._late()  # asked once: an epoch after which there is none is always measured
+        last = self._over or epoch == self._settings.epochs
         mrr = self._measure() if len(self._valid) and (last or epoch % self._settings.every == 0) else None
         if self._progress is not None:
             seconds = time.monotonic() - self._began
