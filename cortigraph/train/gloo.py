@@ -8,6 +8,10 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+
+# Its functions have the group of the moment of their import as a default. Were torch to import them while there is one,
+# that group's threads would outlive `close`, and abort a process that ends just then.
+import torch.distributed.nn.functional
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
