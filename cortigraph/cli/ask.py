@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.graph.errors import InputError
+from cortigraph.cli._reasoners import HomeOption, Json, Only, known_only
 
 if TYPE_CHECKING:
     from cortigraph.reasoning.asking.answers import Answers
 
 __all__ = ["ask"]
-
-_ONLY = {"known": True, "predicted": False}
 
 
 def ask(
@@ -24,12 +22,12 @@ def ask(
     tail: Annotated[str | None, typer.Argument(help="Where the head is sought.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many answers.")] = 10,
     paths: Annotated[int, typer.Option(min=0, help="Paths for each answer.")] = 3,
-    only: Annotated[str | None, typer.Option(help="known or predicted; both when left out.")] = None,
+    only: Only = None,
     reasoner: Annotated[str | None, typer.Option(help="Name, key, hash or file; else the one trained last.")] = None,
     graph: Annotated[str | None, typer.Option(help="`all`, or `labels=… types=…`; else as it was trained.")] = None,
     plot: Annotated[Path | None, typer.Option(help="A picture of the first answer's paths, .png or .svg.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    as_json: Json = False,
+    home: HomeOption = None,
 ) -> None:
     """What the graph knows, what a reasoner makes of it, and why.
 
@@ -37,8 +35,7 @@ def ask(
 
     cortigraph ask '?x treats headache AND ?x interacts_with warfarin'
     """
-    if only is not None and only not in _ONLY:
-        raise InputError(f"--only is known or predicted, got {only!r}")
+    known = known_only(only)
     import cortigraph
     from cortigraph.reasoning.asking.ask import Question
     from cortigraph.reasoning.asking.ask import ask as answer
@@ -46,7 +43,7 @@ def ask(
 
     question = Question(
         head, relation, tail, top=top, paths=max(paths, 1) if plot else paths,
-        known=None if only is None else _ONLY[only], reasoner=reasoner, graph=graph,
+        known=known, reasoner=reasoner, graph=graph,
     )  # fmt: skip
     with cortigraph.open(home=home) as brain:
         answers = answer(brain.mind, question)

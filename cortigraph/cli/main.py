@@ -24,7 +24,7 @@ _COMMANDS = {
     "worker": "Help searches along, on any machine that reaches the store.",
     "ingest": "Batch jobs: plan, run, resume, revert, status.",
     "ask": "What the graph knows, what a reasoner makes of it, and why.",
-    "reason": "Reasoners: train, list, refresh, evaluate, score, materialise.",
+    "reason": "Reasoners: train, list, refresh, evaluate, rank, score, materialise.",
     "find": "By words and by meaning.",
     "cypher": "Ask the graph.",
     "regions": "The catalogue: areas and their regions.",

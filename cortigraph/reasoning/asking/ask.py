@@ -13,9 +13,7 @@ from cortigraph.reasoning.asking.conjunction import Conjunction
 from cortigraph.reasoning.asking.mind import Mind, Thought
 from cortigraph.reasoning.asking.pattern import parse_pattern, tree
 from cortigraph.reasoning.asking.resolve import resolve_entity, resolve_relation
-from cortigraph.reasoning.reasoners.base import Scores
-from cortigraph.reasoning.reasoners.calibration import Floats
-from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.reasoning.reasoners.rank import best
 
 __all__ = ["Question", "ask"]
 
@@ -94,7 +92,7 @@ def _one(mind: Mind, thought: Thought, question: Question) -> Answers:
     known = thought.known.of(np.array([[row, relation]]))[1]
     probabilities = thought.calibration.probabilities(carrier.scores, known)
     answers = []
-    for place in _best(probabilities, carrier.scores, known, question).tolist():
+    for place in best(probabilities, carrier.scores, known, question.top, question.known).tolist():
         answers.append(
             Answer(
                 key=str(thought.facts.entities[place]),
@@ -143,14 +141,6 @@ def _answers(thought: Thought, told: str, answers: list[Answer]) -> Answers:
         paths_by="gradient" if walker(thought.reasoner) is not None else "search",
         notes=thought.notes(),
     )
-
-
-def _best(probabilities: Floats, scores: Scores, known: Rows, question: Question) -> Rows:
-    """Rows of the best, likeliest first; of what is equally likely, by score."""
-    told = np.zeros(len(scores), dtype=bool)
-    told[known] = True
-    wanted = np.arange(len(scores)) if question.known is None else np.flatnonzero(told == question.known)
-    return wanted[np.lexsort((-scores[wanted], -probabilities[wanted]))][: question.top]
 
 
 def _entity(mind: Mind, thought: Thought, text: str) -> int:

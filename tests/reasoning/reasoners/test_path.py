@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,13 +113,22 @@ def test_from_triples_to_scores_on_the_command_line(tmp_path):
     with np.load(out) as found:
         assert found["scores"].shape == (2, 12)
         assert found["queries"][1].tolist() == [keys[1], "inverse of after"]
+        scored = dict(zip(found["entities"].tolist(), found["scores"][1].tolist(), strict=True))
+    graph = ("--graph", str(tmp_path / "train.txt"))
+    ranked = _reason("rank", saved, keys[1], "inverse of after", *graph, "--top", "3", "--only", "predicted")
+    predicted = [each for each in ranked["answers"] if not each["known"]]
+    assert [each["score"] for each in predicted] == pytest.approx([scored[each["entity"]] for each in predicted])
+    assert len(predicted) == 3
+    command = [str(Path(sys.executable).with_name("cortigraph")), "reason", "rank", saved, "p0x", "next", *graph]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "did you mean p" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
-def _reason(*words: str) -> dict[str, float]:
+def _reason(*words: str) -> dict[str, Any]:
     command = [str(Path(sys.executable).with_name("cortigraph")), "reason", *words, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
