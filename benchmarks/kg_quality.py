@@ -51,7 +51,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "path": {"layers": 4, "epochs": 2, "seconds": 780, "checks": 2},
         "complex": {"rank": 256, "regularization": 0.01, "epochs": 60, "patience": 5},
     },
-    "WN18RR": {"layers": 6, "way": "outwards", "most": 200, "seconds": 3500, "epochs": 4, "checks": 4},
+    "WN18RR": {
+        "layers": 6,
+        "way": "outwards",
+        "most": 400,
+        "most_asked": 4000,
+        "batch": 16,
+        "seconds": 3500,
+        "epochs": 6,
+        "checks": 1,
+    },
     "FB15k-237": {"layers": 4, "way": "outwards", "most": 400, "seconds": 14000, "epochs": 2, "checks": 8},
 }
 

@@ -152,4 +152,6 @@ def _said(problem: Any, settings: type[BaseModel]) -> str:
     name = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         return str(UnknownKeyError("setting", name, settings.model_fields))
+    if not name:  # of several settings together
+        return f"settings: {problem['msg'].removeprefix('Value error, ')}"
     return f"setting {name!r}: {problem['msg']}, got {problem['input']!r}"

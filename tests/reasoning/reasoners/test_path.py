@@ -72,6 +72,19 @@ def test_what_no_path_reaches_ranks_last():
     assert scores[2] == scores[3]
 
 
+def test_it_may_look_wider_when_it_is_asked_than_while_it_learned():
+    facts, held = ring(24)
+    chosen = {**small("outwards", epochs=2).model_dump(), "most": 1}
+    narrow, wider = (train("path", facts, held[:0], {**chosen, "most_asked": most}) for most in (None, 24))
+    assert all(map(torch.equal, narrow.state().values(), wider.state().values()))
+    asked = held[:, :2]
+    assert not np.array_equal(narrow.score(facts, asked), wider.score(facts, asked))
+    narrow.settings = narrow.settings.model_copy(update={"most": 24})
+    np.testing.assert_array_equal(narrow.score(facts, asked), wider.score(facts, asked))
+    with pytest.raises(InputError, match="settings: most_asked needs most"):
+        train("path", facts, held, {"most_asked": 3})
+
+
 def test_settings_that_are_wrong_are_all_told():
     facts, held = ring(12)
     with pytest.raises(InputError, match="did you mean width") as told:

@@ -76,7 +76,10 @@ class PathReasoner(Reasoner):
         """
         if self.goes_everywhere(edges):
             return self.network.everywhere(heads, relations, edges, trace)
-        return self.network.outwards(heads, relations, edges, hidden, self.settings.most, trace)
+        most = self.settings.most
+        if not self.network.training:
+            most = self.settings.most_asked or most
+        return self.network.outwards(heads, relations, edges, hidden, most, trace)
 
     def goes_everywhere(self, edges: Structure) -> bool:
         """Whether states of all entities of a graph are kept."""

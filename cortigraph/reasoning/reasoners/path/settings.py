@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["FoundationSettings", "PathSettings"]
 
@@ -23,6 +23,7 @@ class PathSettings(BaseModel):
             goes everywhere on graphs of up to `everywhere_up_to` entities.
         everywhere_up_to: See `way`.
         most: On the way outwards, how many newly reached entities a step keeps for each query; all if left out.
+        most_asked: The same when it is asked, and not trained; else `most`. Wider is slower, and finds more.
         dropout: Share of what a layer adds that is hidden while training.
         edge_drop: Share of facts that are hidden in each training step.
         epochs: At most so many passes over the facts, in both directions.
@@ -44,6 +45,7 @@ class PathSettings(BaseModel):
     way: Literal["auto", "everywhere", "outwards"] = "auto"
     everywhere_up_to: _Count = 6000
     most: _Count | None = None
+    most_asked: _Count | None = None
     dropout: _Share = 0.1
     edge_drop: _Share = 0.0
     epochs: _Count = 10
@@ -56,6 +58,12 @@ class PathSettings(BaseModel):
     patience: _Count = 4
     watched: Annotated[int, Field(ge=0)] = 2000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _learned_to_choose(self) -> Self:
+        if self.most_asked is not None and self.most is None:
+            raise ValueError("most_asked needs most: only what is trained with some learns which to choose")
+        return self
 
 
 class FoundationSettings(PathSettings):
