@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Choices",
     "Graph",
-    "HomeOption",
-    "Json",
     "Only",
     "Saved",
     "Triples",
     "announce",
+    "counts",
     "known_only",
     "load",
     "say",
@@ -37,8 +36,6 @@ __all__ = [
 Triples = Annotated[Path, typer.Option("--triples", help="A folder with train, valid and test .txt, perhaps .gz.")]
 Graph = Annotated[Path | None, typer.Option("--graph", help="Facts that may be known; else train.txt of the folder.")]
 Saved = Annotated[str, typer.Argument(help="A file that `train` made, or a reasoner's name, key or hash.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-HomeOption = Annotated[str | None, typer.Option("--home", help="The home folder; else CORTIGRAPH_HOME.")]
 Only = Annotated[str | None, typer.Option("--only", help="known or predicted; both when left out.")]
 Choices = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, such as seconds=60 or seed=1; may be repeated.")
@@ -65,10 +62,14 @@ def load(which: str, home: str | None) -> Artefact:
         return artefact.load(shelf.file_of(place, which, shelf.shelved(store)))
 
 
+def counts(facts: Facts) -> dict[str, int]:
+    """How large a graph is."""
+    return {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
+
+
 def size(facts: Facts, valid: Rows) -> None:
     """Says how much is learned from."""
-    counts = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
-    told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    told = ", ".join(f"{count:,} {what}" for what, count in counts(facts).items())
     typer.echo(f"{told}, {len(valid):,} more held out", err=True)
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption, Json
 from cortigraph.cli._reasoners import (
     Graph,
-    HomeOption,
-    Json,
     Only,
     Saved,
     Triples,
     announce,
+    counts,
     known_only,
     load,
     say,
@@ -62,10 +62,9 @@ def train_on_triples(
         start=start.reasoner if start else None, checkpoint=checkpoint, also=also, cluster=cluster,
     )  # fmt: skip
     facts = splits.facts
-    size = {"entities": len(facts.entities), "relations": len(facts.relations), "facts": len(facts)}
     about = {
         "triples": ",".join(folder.name for folder in triples),
-        **size,
+        **counts(facts),
         "seconds": round(time.monotonic() - began, 2),
         "settings": settings,
     }

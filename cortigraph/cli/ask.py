@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._reasoners import HomeOption, Json, Only, known_only
+from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._reasoners import Only, known_only
 
 if TYPE_CHECKING:
     from cortigraph.reasoning.asking.answers import Answers

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cortigraph.cli._options import HomeOption
 from cortigraph.cli._pairs import split_pairs
 
 __all__ = ["cypher", "show_counters", "show_rows"]
@@ -23,7 +24,7 @@ def cypher(
         list[str] | None, typer.Option("--param", "-p", help="k=v; v is JSON, or else text. May be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array of rows.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Run one Cypher query. It may only read, unless --write is given."""
     from cortigraph.graph.home import Home

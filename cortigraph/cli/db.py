@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption
+
 if TYPE_CHECKING:
     from cortigraph.graph.keep import Kept
 
@@ -17,7 +19,6 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop, inspect, back up and query the store.")
 
-HomeOption = Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

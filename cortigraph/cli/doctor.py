@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption
+
 __all__ = ["Finding", "doctor", "examine"]
 
 NEEDED_FREE_MEGABYTES = 1024
@@ -41,7 +43,7 @@ class Finding:
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Look at Python, Java, the server, the disk and Horovod; exit code 1 if something needed is missing."""
     findings = examine(home)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption
+
 __all__ = ["find"]
 
 
@@ -18,7 +20,7 @@ def find(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Find regions, data sets, scenes, entities and pathways by words and by meaning."""
     import cortigraph

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption, Json
+
 __all__ = ["forget"]
 
 
 def forget(
     scene: Annotated[str, typer.Argument(help="Key of a scene.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    as_json: Json = False,
+    home: HomeOption = None,
 ) -> None:
     """Remove a scene's searches, candidates, runs and pathways, so that it is solved anew. Weights stay."""
     import cortigraph

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption
+
 if TYPE_CHECKING:
     from cortigraph.ingest.plan import Plan
     from cortigraph.ingest.run import Report
@@ -18,7 +20,6 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, help="Batch jobs in YAML: plan, run, resume, revert, status.")
 
 JobArgument = Annotated[str, typer.Argument(help="A YAML file, or `standard`, which comes with the package.")]
-HomeOption = Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PruneOption = Annotated[
     bool, typer.Option("--prune", help="Take back what earlier runs brought and the sources speak of no more.")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption, Json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,8 +35,8 @@ def rank(
     ] = 0.0,
     explain: Annotated[int, typer.Option(min=0, help="How many of the first are explained.")] = 3,
     plot: Annotated[Path | None, typer.Option(help="A picture, PNG or SVG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    as_json: Json = False,
+    home: HomeOption = None,
 ) -> None:
     """Which regions suit a scene or a data set: expected score with an interval, cost, reasons. Trains nothing."""
     import cortigraph

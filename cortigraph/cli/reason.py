@@ -10,8 +10,9 @@ import typer
 
 from cortigraph.cli._bars import bars, opened
 from cortigraph.cli._cluster import Engine, Hosts, Least, Most, Workers, cluster_of
+from cortigraph.cli._options import HomeOption, Json
 from cortigraph.cli._pairs import split_pairs
-from cortigraph.cli._reasoners import Choices, HomeOption, Json, announce, load, say, show, size
+from cortigraph.cli._reasoners import Choices, announce, load, say, show, size
 from cortigraph.cli._triples import evaluate, rank, score, train_on_triples
 from cortigraph.graph.errors import InputError
 

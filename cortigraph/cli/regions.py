@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption
+
 __all__ = ["regions"]
 
 _QUERY = """
@@ -21,7 +23,7 @@ ORDER BY key
 def regions(
     area: Annotated[str | None, typer.Argument(help="Only those of this area, such as vision.recognition.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """The catalogue: regions with their measured cost and how often they were trained."""
     import cortigraph

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -32,7 +34,7 @@ def watch(
     name: Annotated[str, typer.Argument(help="A scene's key, or a search's.")],
     once: Annotated[bool, typer.Option("--once", help="Show it once and leave.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, once.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Show which candidate is whose, and how they do, until the search is done. Only looks."""
     from rich.console import Console

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._cluster import Engine, Exchanges, Hosts, Least, Most, Workers, cluster_of
+from cortigraph.cli._options import HomeOption, Json
 
 if TYPE_CHECKING:
     from cortigraph.brain import Brain
@@ -38,8 +39,8 @@ def solve(
     ] = "all",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and estimate; train nothing.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Folder for pictures of the pathway and the search.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    as_json: Json = False,
+    home: HomeOption = None,
 ) -> None:
     """A scene goes in, a trained network comes out, and the graph remembers it.
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cortigraph.cli._options import HomeOption
+
 __all__ = ["worker"]
 
 
@@ -26,7 +28,7 @@ def worker(
         float, typer.Option(min=1, help="Seconds without a sign of life after which others take its candidate up.")
     ] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
-    home: Annotated[str | None, typer.Option(help="The home folder; else CORTIGRAPH_HOME.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Helps searches along, on any machine that reaches the store. Stop it at any time: nothing is lost.
 
