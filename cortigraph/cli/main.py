@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from cortigraph import __version__
+from cortigraph.graph.disk import disk_told
 from cortigraph.graph.errors import CortigraphError
 
 __all__ = ["build", "run"]
@@ -59,7 +60,8 @@ def build(words: Sequence[str]) -> typer.Typer:
 def run() -> None:
     """The console script: errors that we raise on purpose become one message and an exit code."""
     try:
-        build(sys.argv[1:])()
+        with disk_told():
+            build(sys.argv[1:])()
     except CortigraphError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
@@ -68,12 +70,18 @@ def run() -> None:
         sys.exit(130)
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", help="Show the version and leave.", is_eager=True),
-) -> None:
-    if version:
+def _show_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"cortigraph {__version__}")
         raise typer.Exit
+
+
+def _version(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and leave.", is_eager=True, callback=_show_version
+    ),
+) -> None:
+    """Holds the option: what it asks for is done while the words are read, before any command is missed."""
 
 
 def _elsewhere() -> None:

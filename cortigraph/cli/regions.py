@@ -28,9 +28,14 @@ def regions(
     """The catalogue: regions with their measured cost and how often they were trained."""
     import cortigraph
     from cortigraph.cli.cypher import show_rows
+    from cortigraph.graph.errors import UnknownKeyError
 
     with cortigraph.open(home=home) as brain:
         rows = brain.cypher(_QUERY, area=area)
+        if not rows and area is not None:
+            known = brain.cypher("MATCH (a:Area) RETURN a.key AS key")
+            if area not in (each["key"] for each in known):
+                raise UnknownKeyError("area", area, [each["key"] for each in known])
     if as_json:
         typer.echo(json.dumps(rows))
     elif rows:

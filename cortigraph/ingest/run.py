@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cortigraph.graph.disk import disk_told
 from cortigraph.graph.errors import InputError, StoreError
 from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.archive import Archive, save, told
@@ -95,7 +96,7 @@ def run(
     if store.read_only:
         raise InputError("the store was opened read-only; open it with read_only=False to ingest")
     quiet = progress or (lambda what, done, whole: None)
-    with Intent(home, job, options or Options(), given=bool(tables)):
+    with disk_told(), Intent(home, job, options or Options(), given=bool(tables)):
         return _Run(Work(store, home, job, options or Options(), tables, quiet), quiet).run()
 
 

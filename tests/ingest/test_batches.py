@@ -7,6 +7,7 @@ import pytest
 from cortigraph.graph.errors import InputError, StoreError, UnknownKeyError
 from cortigraph.graph.store import Store
 from cortigraph.ingest.batches import ledger
+from cortigraph.ingest.batches.archive import folder_of
 from cortigraph.ingest.job import Job
 from cortigraph.ingest.revert import batches, revert
 from cortigraph.ingest.run import Options, run
@@ -82,6 +83,19 @@ def test_an_unchanged_job_writes_nothing_even_if_others_have_written(clean_store
     version = clean_store.version()
     assert ingest("people", PEOPLE).batch is None
     assert clean_store.version() == version
+
+
+def test_a_batch_is_whole_though_nothing_more_can_be_noted(clean_store, home, ingest):
+    first = ingest("people", PEOPLE, {"people.csv": "id,name,age\na,Ann,1\n"})
+    clean_store.write("CREATE (:Entity {key: 'by hand'})")
+    noted = folder_of(home, first.batch) / "version"
+    noted.unlink()
+    noted.with_suffix(".partial").mkdir()  # as good as a full disk: the file can't be opened
+    assert ingest("people", PEOPLE).batch is None
+    assert not noted.exists()
+    noted.with_suffix(".partial").rmdir()
+    assert ingest("people", PEOPLE).batch is None
+    assert noted.exists()
 
 
 def test_what_two_jobs_assert_stays_until_both_are_gone(clean_store, home, ingest):

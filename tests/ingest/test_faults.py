@@ -169,13 +169,9 @@ def test_the_disk_is_full(tmp_path, job, monkeypatch):
 
 
 def _fill(path):
-    with path.open("wb") as file:
-        try:
-            while True:
-                file.write(b"\0" * (1 << 20))
-                file.flush()
-        except OSError:
-            pass
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * (1 << 20))
 
 
 def test_a_revert_that_is_interrupted_is_finished(clean_store, home, job, monkeypatch):

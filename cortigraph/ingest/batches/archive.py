@@ -11,6 +11,7 @@ A folder appears whole or not at all. The graph says which batches there are; th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -119,8 +120,10 @@ class Archive:
         return {_kind(kind): set(names) for kind, names in self.manifest.get("weak", [])}
 
     def note(self, version: str) -> None:
-        """Notes the store's version at which all of the batch was known to be there."""
-        _write_text(self.folder / "version", version)
+        """Notes the store's version at which all of the batch was known to be there; a full disk leaves it unnoted."""
+        # The batch is whole without it: the next run only has to look again.
+        with contextlib.suppress(OSError):
+            _write_text(self.folder / "version", version)
 
     @property
     def version(self) -> str | None:
@@ -146,8 +149,9 @@ def save(home: Home, manifest: Mapping[str, Any], parts: Mapping[Part, Elements]
         StoreError: It can't be written, for instance because the disk is full.
     """
     target = folder_of(home, manifest["key"])
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=home.batches))
+    partial: Path | None = None
     try:
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=home.batches))
         noted = {**manifest, "format": _FORMAT}
         for part in _PARTS:
             noted[part] = _save_part(partial, part, parts.get(part) or Elements())
@@ -158,7 +162,8 @@ def save(home: Home, manifest: Mapping[str, Any], parts: Mapping[Part, Elements]
     except OSError as error:
         raise StoreError(f"the batch can't be written to {home.batches}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
     return Archive.open(home, manifest["key"])
 
 
@@ -192,9 +197,13 @@ def _kind(told: Sequence[str]) -> Kind:
 
 def _write_text(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    _sync(partial)
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        _sync(partial)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:
