@@ -37,14 +37,14 @@ class Step:
         about: What a person reads while it runs, with how long it takes the first time and why.
         inputs: Files and texts that decide whether it must run again.
         run: Does it.
-        optional: Whether everything else works without it.
+        without: What is true without it, if everything else works; else it must not fail.
     """
 
     name: str
     about: str
     inputs: tuple[str, ...]
     run: Callable[[], None]
-    optional: bool = False
+    without: str = ""
 
     @property
     def left_out(self) -> Path:
@@ -131,6 +131,11 @@ def fetch_neo4j() -> None:
     call(PYTHON, "-c", "from cortigraph.graph.jars import fetch; fetch()")
 
 
+def prepare_starts() -> None:
+    code = "from cortigraph.graph import aot, jars; assert aot.prepare(jars.fetch()[0].parent), 'nothing was made'"
+    call(PYTHON, "-c", code)
+
+
 def steps() -> list[Step]:
     """What there is to do, in order."""
     here = Path(__file__).read_text()
@@ -142,8 +147,10 @@ def steps() -> list[Step]:
              install_packages),
         Step("neo4j", "Neo4j's server, checked by its hashes (10 to 100 s the first time: 155 MB)", (lock,),
              fetch_neo4j),
+        Step("starts", "quick starts of that server (about 40 s the first time: Java's classes are linked once)",
+             (lock, pins), prepare_starts, without="starts take twice as long"),
         Step("horovod", "Horovod (about 3½ minutes the first time: it is compiled here against this torch)",
-             (HOROVOD, pins, here), build_horovod, optional=True),
+             (HOROVOD, pins, here), build_horovod, without="everything but the Horovod engine works"),
     ]  # fmt: skip
 
 
@@ -165,11 +172,11 @@ def main() -> int:
             step.run()
         except StepFailedError as failure:
             print(f"{failure}\n    the whole log is in {LOG}", flush=True)
-            if not step.optional:
+            if not step.without:
                 print(f"    {step.name} failed; mend what it says and run the same command again: it goes on from here")
                 return 1
-            print(f"    {step.name} is left out: everything but the Horovod engine works. "
-                  f"Mend what it says and run `make setup` to add it.", flush=True)  # fmt: skip
+            print(f"    {step.name} is left out: {step.without}. Mend what it says"
+                  f" and run `make setup` to add it.", flush=True)  # fmt: skip
             step.left_out.touch()
             continue
         for old in STAMPS.glob(f"{step.name}-*"):

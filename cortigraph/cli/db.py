@@ -39,6 +39,18 @@ def start(
 
 
 @app.command()
+def prepare() -> None:
+    """Link Java's classes ahead, so that starts take half the time: once, about 40 s, 190 MB in the cache."""
+    from cortigraph.graph import aot, jars
+    from cortigraph.graph.errors import SetupError
+
+    folder = jars.fetch(progress=_progress)[0].parent
+    if not aot.prepare(folder, _progress):
+        raise SetupError(f"Java's classes could not be kept in {folder}; is the disk full? Everything works without")
+    typer.echo(f"later starts are quick: {aot.cache_file(folder)}")
+
+
+@app.command()
 def stop(home: HomeOption = None) -> None:
     """Stop the embedded server cleanly."""
     from cortigraph.graph import server

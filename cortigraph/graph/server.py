@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cortigraph.graph import _launch, jars
+from cortigraph.graph import _launch, aot, jars
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home
 from cortigraph.graph.processes import alive
@@ -176,9 +176,12 @@ def _turn(home: Home) -> Iterator[None]:
 def _start(home: Home, progress: jars.Progress | None = None, *, any_port: bool = False, mend: bool = False) -> Address:
     try:
         _launch.check_space(home.database)
-        class_path = jars.fetch(progress=progress)
+        fresh = not jars.present()
+        folder = jars.fetch(progress=progress)[0].parent
+        if fresh:  # who has waited for the jars waits a little more, and less at every start
+            aot.prepare(folder, progress)
         password = _password(home.database)
-        port = _launch.launch(home.database, class_path[0].parent, jars.NEO4J_VERSION, any_port=any_port, mend=mend)
+        port = _launch.launch(home.database, folder, jars.NEO4J_VERSION, any_port=any_port, mend=mend)
         return Address(f"bolt://127.0.0.1:{port}", USER, password)
     except PermissionError as error:
         raise _no_permission(home, error) from error
