@@ -1,8 +1,9 @@
 """An ensemble: several reasoners, and how much to trust each for each relation, learned on facts held out.
 
-The scores of a member are brought to mean 0 and deviation 1 query by query, and summed with one weight for each member
-and relation. A relation's weights stay near common ones unless its facts speak for others, so a rare relation gets what
-suits all.
+What a member says counts as logarithms of shares that sum to 1 over all entities; these are summed with one weight for
+each member and relation: a logarithmic opinion pool (Genest & Zidek 1986). So a member that is sure of its answer
+outweighs one that is not, query by query. A relation's weights stay near common ones unless its facts speak for
+others, so a rare relation gets what suits all.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from cortigraph.reasoning.reasoners.structure import Rows
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Ensemble", "normalised", "train_ensemble"]
+__all__ = ["Ensemble", "log_shares", "train_ensemble"]
 
 Weights = NDArray[np.float32]
 _NEAREST = 100
 _STEPS, _RATE, _PULL = 300, 0.05, 1.0
+_SCALED_BY = 256  # so many queries say how far apart a member's scores lie
+_POOL = "logarithmic"
 
 
 class Ensemble(Reasoner):
@@ -52,7 +55,7 @@ class Ensemble(Reasoner):
         weights = self.weights[self._rows(facts)[queries[:, 1]]]
         total = np.zeros((len(queries), len(facts.entities)), dtype=np.float32)
         for column, member in zip(weights.T, self.members, strict=True):
-            total += column[:, None] * normalised(member.score(facts, queries))
+            total += column[:, None] * log_shares(member.score(facts, queries))
         return total
 
     def limits(self) -> Limits:
@@ -68,7 +71,7 @@ class Ensemble(Reasoner):
 
     def config(self) -> Mapping[str, Any]:
         members = [{"name": member.name, "config": dict(member.config())} for member in self.members]
-        return {"relations": list(self.relations), "members": members}
+        return {"relations": list(self.relations), "members": members, "pool": _POOL}
 
     def state(self) -> Mapping[str, Tensor]:
         import torch
@@ -82,6 +85,8 @@ class Ensemble(Reasoner):
     def restore(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Ensemble:
         from cortigraph.reasoning.reasoners.registry import kind
 
+        if config.get("pool") != _POOL:
+            raise InputError("this ensemble weighs its members in a way of before; train it anew")
         members = []
         for number, told in enumerate(config["members"]):
             start = f"{number}."
@@ -95,23 +100,23 @@ class Ensemble(Reasoner):
         return np.where(found < 0, 2 * len(self.relations), found)
 
 
-def normalised(scores: Scores) -> Scores:
-    """Scores with mean 0 and deviation 1 in each row; what is not finite counts as the lowest that is.
+def log_shares(scores: Scores) -> Scores:
+    """Logarithms of the softmax of each row; what is not finite counts as the lowest that is.
 
     Args:
         scores: (queries, entities).
 
     Example:
-        >>> normalised(np.array([[1, 3], [2, 2]], np.float32)).tolist()
-        [[-1.0, 1.0], [0.0, 0.0]]
+        >>> np.exp(log_shares(np.log(np.array([[1, 3], [2, 2]], np.float32)))).round(2).tolist()
+        [[0.25, 0.75], [0.5, 0.5]]
     """
+    import torch
+
     finite = np.isfinite(scores)
     if not finite.all():
         lowest = np.min(scores, axis=1, where=finite, initial=np.inf, keepdims=True)
         scores = np.where(finite, scores, np.where(np.isfinite(lowest), lowest, np.float32(0)))
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    deviation = centred.std(axis=1, keepdims=True)
-    found: Scores = np.divide(centred, np.where(deviation > 0, deviation, np.float32(1)), dtype=np.float32)
+    found: Scores = torch.log_softmax(torch.from_numpy(np.ascontiguousarray(scores, np.float32)), 1).numpy()
     return found
 
 
@@ -131,21 +136,32 @@ def train_ensemble(
     Raises:
         InputError: There are no members.
     """
-    count = len(facts.relations)
+    count, draw = len(facts.relations), np.random.default_rng(seed)
+    scales = _scales(members, facts, draw.permutation(facts.triples)[:_SCALED_BY, :2])
     if not members or not len(valid):
-        return Ensemble(members, facts.relations, np.ones((2 * count + 1, len(members)), dtype=np.float32))
+        return Ensemble(members, facts.relations, np.tile(1 / scales, (2 * count + 1, 1)))
     known = Known(np.concatenate([facts.triples, valid]), count)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(valid))[:most])
+    chosen = np.sort(draw.permutation(len(valid))[:most])
     both = np.concatenate([valid[chosen], inverse(valid[chosen], count)])
     both = both[np.argsort(both[:, 1], kind="stable")]
     parts = [_features(members, facts, both[start : start + batch], known) for start in range(0, len(both), batch)]
-    return Ensemble(members, facts.relations, _fit(np.concatenate(parts), both[:, 1], 2 * count))
+    weights = _fit(np.concatenate(parts) / scales, both[:, 1], 2 * count) / scales
+    return Ensemble(members, facts.relations, weights)
+
+
+def _scales(members: Sequence[Reasoner], facts: Facts, queries: Rows) -> Weights:
+    """How far apart the scores of each member lie, so that learning begins where all count alike: (members)."""
+    found = np.ones(len(members), dtype=np.float32)
+    for number, member in enumerate(members):
+        if len(queries):
+            found[number] = log_shares(member.score(facts, np.ascontiguousarray(queries))).std(axis=1).mean()
+    return np.where(found > 0, found, np.float32(1))
 
 
 def _features(members: Sequence[Reasoner], facts: Facts, triples: Rows, known: Known) -> Weights:
     """What members say of answers and their nearest rivals: (facts, 1 + rivals, members); -inf where there is none."""
     queries = np.ascontiguousarray(triples[:, :2])
-    scores = np.stack([normalised(member.score(facts, queries)) for member in members], axis=-1)
+    scores = np.stack([log_shares(member.score(facts, queries)) for member in members], axis=-1)
     first, true = known.of(queries)
     rows = np.arange(len(queries))
     answers = scores[rows, triples[:, 2]]
