@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from cortigraph import __version__
-from cortigraph.cli.main import _COMMANDS
+from cortigraph.cli.main import _COMMANDS, build
 
 SCRIPT = Path(sys.executable).with_name("cortigraph")
 
@@ -36,6 +39,23 @@ def test_every_command_helps(command):
     done = run(command, "--help")
     assert done.returncode == 0, done.stderr
     assert f"cortigraph {command}" in done.stdout
+
+
+def _leaves(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, set[str]]]:
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from _leaves(inner, (*words, name))
+    else:
+        yield " ".join(words), {option for each in command.params for option in each.opts}
+
+
+def test_every_command_answers_machines():
+    found = {}
+    for name in _COMMANDS:
+        group: Any = typer.main.get_command(build([name]))
+        found.update(_leaves(group.commands[name], (name,)))
+    assert [words for words, options in found.items() if "--json" not in options] == ["db shell"]
+    assert len(found) > 30
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")

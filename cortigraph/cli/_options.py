@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["HomeOption", "Json"]
+__all__ = ["HomeOption", "Json", "JsonArray"]
 
 HomeOption = Annotated[str | None, typer.Option("--home", help="The home folder; else CORTIGRAPH_HOME.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+JsonArray = Annotated[bool, typer.Option("--json", help="One JSON array.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption
+from cortigraph.cli._options import HomeOption, Json, JsonArray
 
 if TYPE_CHECKING:
     from cortigraph.graph.keep import Kept
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop, inspect, back up and query the store.")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -29,17 +27,21 @@ def start(
         bool,
         typer.Option("--mend", help="Cut off a last transaction that a full disk has torn; keeps a copy of the log."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Start the embedded server; on first use its jars are fetched (160 MB)."""
     from cortigraph.graph import server
     from cortigraph.graph.home import Home
 
     address = server.start(Home.resolve(home), _progress, mend=mend)
+    if as_json:
+        typer.echo(json.dumps({"uri": address.uri, "user": address.user}))
+        return
     typer.echo(f"Neo4j answers at {address.uri} as {address.user}; it stops by itself when nobody needs it")
 
 
 @app.command()
-def prepare() -> None:
+def prepare(as_json: Json = False) -> None:
     """Link Java's classes ahead, so that starts take half the time: once, about 40 s, 190 MB in the cache."""
     from cortigraph.graph import aot, jars
     from cortigraph.graph.errors import SetupError
@@ -47,20 +49,25 @@ def prepare() -> None:
     folder = jars.fetch(progress=_progress)[0].parent
     if not aot.prepare(folder, _progress):
         raise SetupError(f"Java's classes could not be kept in {folder}; is the disk full? Everything works without")
-    typer.echo(f"later starts are quick: {aot.cache_file(folder)}")
+    made = str(aot.cache_file(folder))
+    typer.echo(json.dumps({"file": made}) if as_json else f"later starts are quick: {made}")
 
 
 @app.command()
-def stop(home: HomeOption = None) -> None:
+def stop(home: HomeOption = None, as_json: Json = False) -> None:
     """Stop the embedded server cleanly."""
     from cortigraph.graph import server
     from cortigraph.graph.home import Home
 
-    typer.echo("stopped" if server.stop(Home.resolve(home)) else "it was not running")
+    stopped = server.stop(Home.resolve(home))
+    if as_json:
+        typer.echo(json.dumps({"stopped": stopped}))
+        return
+    typer.echo("stopped" if stopped else "it was not running")
 
 
 @app.command()
-def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def status(home: HomeOption = None, as_json: Json = False) -> None:
     """Say whether the embedded server runs, and where. Starts nothing."""
     from cortigraph.graph import server
     from cortigraph.graph.home import Home
@@ -78,7 +85,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def check(home: HomeOption = None, as_json: JsonArray = False) -> None:
     """Look for what dangles or contradicts; exit code 1 if anything is found."""
     from dataclasses import asdict
 
@@ -118,7 +125,7 @@ def shell(
 def backup(
     path: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     home: HomeOption = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Keep the store, the weights and the batches, each file with its checksum. The server pauses for seconds."""
     from cortigraph.graph.home import Home
@@ -132,7 +139,7 @@ def backup(
 def restore(
     path: Annotated[Path, typer.Argument(help="The folder of a backup.")],
     home: HomeOption = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Bring a backup back into an empty home; every checksum, and the graph that comes back, are compared."""
     from cortigraph.graph.home import Home

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption
+from cortigraph.cli._options import HomeOption, JsonArray
 
 __all__ = ["Finding", "doctor", "examine"]
 
@@ -42,7 +41,7 @@ class Finding:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonArray = False,
     home: HomeOption = None,
 ) -> None:
     """Look at Python, Java, the server, the disk and Horovod; exit code 1 if something needed is missing."""

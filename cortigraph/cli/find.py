@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption
+from cortigraph.cli._options import HomeOption, JsonArray
 
 __all__ = ["find"]
 
@@ -19,7 +19,7 @@ def find(
         list[str] | None, typer.Option("--label", "-l", help="Look among these only, such as Region; may be repeated.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    as_json: JsonArray = False,
     home: HomeOption = None,
 ) -> None:
     """Find regions, data sets, scenes, entities and pathways by words and by meaning."""

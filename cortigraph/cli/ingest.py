@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption
+from cortigraph.cli._options import HomeOption, Json, JsonArray
 
 if TYPE_CHECKING:
     from cortigraph.ingest.plan import Plan
@@ -20,7 +20,6 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, help="Batch jobs in YAML: plan, run, resume, revert, status.")
 
 JobArgument = Annotated[str, typer.Argument(help="A YAML file, or `standard`, which comes with the package.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PruneOption = Annotated[
     bool, typer.Option("--prune", help="Take back what earlier runs brought and the sources speak of no more.")
 ]
@@ -35,7 +34,7 @@ MendedOption = Annotated[
 @app.command()
 def plan(
     job: JobArgument,
-    as_json: JsonOption = False,
+    as_json: Json = False,
     home: HomeOption = None,
     prune: PruneOption = False,
     max_rejects: MaxRejectsOption = None,
@@ -60,7 +59,7 @@ def plan(
 @app.command()
 def run(
     job: JobArgument,
-    as_json: JsonOption = False,
+    as_json: Json = False,
     home: HomeOption = None,
     prune: PruneOption = False,
     max_rejects: MaxRejectsOption = None,
@@ -91,7 +90,7 @@ def run(
 
 
 @app.command()
-def resume(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def resume(as_json: Json = False, home: HomeOption = None) -> None:
     """Go on after a crash: finish what was being written, and begin again what had not got so far."""
     from cortigraph.cli._bars import bars, opened
     from cortigraph.ingest.revert import resume as go_on
@@ -115,7 +114,7 @@ def resume(as_json: JsonOption = False, home: HomeOption = None) -> None:
 @app.command()
 def revert(
     batch: Annotated[str, typer.Argument(help="The key of a batch, or its number; `status` lists them.")],
-    as_json: JsonOption = False,
+    as_json: Json = False,
     home: HomeOption = None,
 ) -> None:
     """Take back what a batch brought, and nothing that another batch also asserts."""
@@ -132,7 +131,7 @@ def revert(
 
 
 @app.command()
-def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def status(as_json: JsonArray = False, home: HomeOption = None) -> None:
     """List the batches: whose they are, when they came, and what they brought."""
     from cortigraph.cli._bars import bars, opened
     from cortigraph.graph.plain import plain

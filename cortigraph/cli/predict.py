@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption
+from cortigraph.cli._options import HomeOption, JsonArray
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def predict(
         list[str],
         typer.Argument(help="One sample as input=FILE …; or a table that lists samples; or, for one input, its files."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    as_json: JsonArray = False,
     home: HomeOption = None,
 ) -> None:
     """What a pathway says of new samples: the likeliest class and its probability."""

@@ -10,7 +10,7 @@ import typer
 
 from cortigraph.cli._bars import bars, opened
 from cortigraph.cli._cluster import Engine, Hosts, Least, Most, Workers, cluster_of
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, JsonArray
 from cortigraph.cli._pairs import split_pairs
 from cortigraph.cli._reasoners import Choices, announce, load, say, show, size
 from cortigraph.cli._triples import evaluate, rank, score, train_on_triples
@@ -128,9 +128,7 @@ def materialise(
 
 
 @app.command("list")
-def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False, home: HomeOption = None
-) -> None:
+def list_(as_json: JsonArray = False, home: HomeOption = None) -> None:
     """The reasoners that the graph knows; `ask` takes the first of them."""
     from cortigraph.reasoning.asking.shelf import shelved
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption
+from cortigraph.cli._options import HomeOption, JsonArray
 
 __all__ = ["regions"]
 
@@ -22,7 +22,7 @@ ORDER BY key
 
 def regions(
     area: Annotated[str | None, typer.Argument(help="Only those of this area, such as vision.recognition.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    as_json: JsonArray = False,
     home: HomeOption = None,
 ) -> None:
     """The catalogue: regions with their measured cost and how often they were trained."""
