@@ -67,6 +67,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "FB15k-237": {"layers": 4, "way": "outwards", "most": 400, "seconds": 14000, "epochs": 2, "checks": 8},
 }
+# What suits a kind that is not the first choice for a graph.
+OTHERS: dict[tuple[str, str], dict[str, Any]] = {
+    ("FB15k-237", "complex"): {"rank": 512, "relation_weight": 4, "seconds": 1350, "patience": 4},
+}
 
 
 def folder(name: str) -> Path | None:
@@ -130,8 +134,8 @@ def main() -> None:
         sys.exit(f"skipped: no folder kg/…/{arguments.data} under CORTIGRAPH_DATA or ../shared/data")
     suits = dict(SETTINGS.get(arguments.data, {}))
     kind = arguments.reasoner or suits.get("reasoner", "path")
-    # Settings are those of one kind: another one begins from its own defaults.
-    chosen = suits if kind == suits.get("reasoner", "path") else {}
+    # Settings are those of one kind: another one begins from its own.
+    chosen = suits if kind == suits.get("reasoner", "path") else OTHERS.get((arguments.data, kind), {})
     chosen = {**chosen, **dict(each.split("=", 1) for each in arguments.set)}
     chosen.pop("reasoner", None)
     trained = read_splits(place)

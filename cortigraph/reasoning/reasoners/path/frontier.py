@@ -96,24 +96,19 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
         frontier.first, frontier.entity, out.first, out.left, out.right, hidden, edges.relations // 2,
         room, source, relation, target, entity, counts, edges.nodes, min(queries, torch.get_num_threads()),
     )  # fmt: skip
-    first = np.concatenate([[0], np.cumsum(counts[:, 0])])
-    ends = np.concatenate([[0], np.cumsum(counts[:, 1])])
-    kept = _Edges(*(np.empty(ends[-1], dtype=np.int64) for _ in range(3)))
+    first, ends = (np.concatenate([[0], np.cumsum(column)]) for column in counts.T)
+    by_target, by_source = (
+        Segments(np.zeros(rows + 1, dtype=np.int64), *(np.empty(ends[-1], dtype=np.int64) for _ in range(2)))
+        for rows in (first[-1], len(frontier))
+    )
     reached = np.empty(first[-1], dtype=np.int64)
     _kernels()[1](
-        frontier.first, room, first, ends, edges.relations, source, relation, target, entity,
-        kept.source, kept.relation, kept.target, reached,
+        frontier.first, room, first, ends, edges.relations, source, relation, target, entity, reached,
+        by_target.first, by_target.left, by_target.right, by_source.first, by_source.left, by_source.right,
+        min(queries, torch.get_num_threads()),
     )  # fmt: skip
     old = np.arange(len(frontier)) + np.repeat(first[:-1] - frontier.first[:-1], np.diff(frontier.first))
-    by_source = np.zeros(len(frontier) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(kept.source, minlength=len(frontier)), out=by_source[1:])
-    return Step(
-        Frontier(first, reached),
-        old,
-        by_target=_sorted(kept.target, len(reached), kept.source, kept.relation),
-        by_source=Segments(by_source, kept.target, kept.relation),
-        parts=frontier.first,
-    )
+    return Step(Frontier(first, reached), old, by_target, by_source, parts=frontier.first)
 
 
 def narrowed(frontier: Frontier, chosen: Rows) -> Frontier:
@@ -127,22 +122,8 @@ def narrowed(frontier: Frontier, chosen: Rows) -> Frontier:
     return Frontier(first.astype(np.int64), frontier.entity[chosen])
 
 
-@dataclass(frozen=True, eq=False)
-class _Edges:
-    source: Rows
-    relation: Rows
-    target: Rows
-
-
-def _sorted(by: Rows, count: int, left: Rows, right: Rows) -> Segments:
-    first = np.zeros(count + 1, dtype=np.int64)
-    sorted_left, sorted_right = np.empty_like(left), np.empty_like(right)
-    _kernels()[2](by, left, right, first, sorted_left, sorted_right)
-    return Segments(first, sorted_left, sorted_right)
-
-
 @cache
-def _kernels() -> tuple[Any, Any, Any]:
+def _kernels() -> tuple[Any, Any]:
     import numba
 
     @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
@@ -178,31 +159,37 @@ def _kernels() -> tuple[Any, Any, Any]:
                 for row in range(total):
                     places[entity[begin + row]] = -1
 
-    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-    def gather(
+    @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+    def arrange(
         before: Any, room: Any, first: Any, ends: Any, relations: Any,
-        source: Any, relation: Any, target: Any, entity: Any,
-        to_source: Any, to_relation: Any, to_target: Any, reached: Any,
+        source: Any, relation: Any, target: Any, entity: Any, reached: Any,
+        into: Any, into_left: Any, into_right: Any, out: Any, out_left: Any, out_right: Any, threads: Any,
     ) -> None:  # fmt: skip
-        for query in range(len(first) - 1):
-            begin = room[query] + before[query]
-            for row in range(first[query + 1] - first[query]):
-                reached[first[query] + row] = entity[begin + row]
-            for edge in range(ends[query + 1] - ends[query]):
-                to_source[ends[query] + edge] = source[room[query] + edge]
-                to_relation[ends[query] + edge] = query * relations + relation[room[query] + edge]
-                to_target[ends[query] + edge] = first[query] + target[room[query] + edge]
+        queries = len(first) - 1
+        for part in numba.prange(threads):
+            # What a query reaches, and from where, are rows of its own: nobody else writes there.
+            for query in range(part, queries, threads):
+                low, rows, old = first[query], first[query + 1] - first[query], before[query]
+                begin, edges, at = room[query], ends[query + 1] - ends[query], ends[query]
+                for row in range(rows):
+                    reached[low + row] = entity[begin + old + row]
+                for edge in range(edges):
+                    into[low + target[begin + edge] + 1] += 1
+                    out[source[begin + edge] + 1] += 1
+                free = np.empty(rows, dtype=np.int64)
+                total = at
+                for row in range(rows):
+                    free[row] = total
+                    total += into[low + row + 1]
+                    into[low + row + 1] = total
+                total = at
+                for row in range(old, before[query + 1]):
+                    total += out[row + 1]
+                    out[row + 1] = total
+                for edge in range(edges):
+                    to, by = target[begin + edge], query * relations + relation[begin + edge]
+                    into_left[free[to]], into_right[free[to]] = source[begin + edge], by
+                    free[to] += 1
+                    out_left[at + edge], out_right[at + edge] = low + to, by
 
-    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-    def count_sort(by: Any, left: Any, right: Any, first: Any, to_left: Any, to_right: Any) -> None:
-        for edge in range(len(by)):
-            first[by[edge] + 1] += 1
-        for segment in range(len(first) - 1):
-            first[segment + 1] += first[segment]
-        at = first[:-1].copy()
-        for edge in range(len(by)):
-            place = at[by[edge]]
-            at[by[edge]] += 1
-            to_left[place], to_right[place] = left[edge], right[edge]
-
-    return walk, gather, count_sort
+    return walk, arrange
