@@ -28,6 +28,7 @@ from cortigraph.reasoning.reasoners.train import Told, train
 from cortigraph.reasoning.reasoners.triples import Splits, read_splits
 
 NEGATIVES = 50
+# For each graph the kind that suits it, and settings by kind; an ensemble's members take theirs from beside it.
 SETTINGS: dict[str, dict[str, Any]] = {
     "umls": {
         "reasoner": "ensemble",
@@ -41,10 +42,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "path": {"layers": 3, "dropout": 0.2, "edge_drop": 0.1, "epochs": 3, "seconds": 50},
         "complex": {"rank": 128, "relation_weight": 1, "epochs": 40},
     },
-    "fb237_v1": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 220},
-    "fb237_v2": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 600},
-    "fb237_v3": {"reasoner": "foundation", "layers": 6, "epochs": 3, "seconds": 1200},
-    "fb237_v4": {"reasoner": "foundation", "layers": 6, "epochs": 2, "seconds": 2400, "checks": 2},
+    "fb237_v1": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 3, "seconds": 220}},
+    "fb237_v2": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 3, "seconds": 600}},
+    "fb237_v3": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 3, "seconds": 1200}},
+    "fb237_v4": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 2, "seconds": 2400, "checks": 2}},
     "codex-s": {
         "reasoner": "ensemble",
         "members": "path,complex",
@@ -65,12 +66,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
         "complex": {"rank": 256, "regularization": 0.1, "seconds": 600, "epochs": 200},
     },
-    "FB15k-237": {"layers": 4, "way": "outwards", "most": 400, "seconds": 14000, "epochs": 2, "checks": 8},
+    "FB15k-237": {
+        "reasoner": "path",
+        "path": {"layers": 4, "way": "outwards", "most": 400, "seconds": 14000, "epochs": 2, "checks": 8},
+        "complex": {"rank": 512, "relation_weight": 4, "seconds": 1350, "patience": 4},
+    },
 }
-# What suits a kind that is not the first choice for a graph.
-OTHERS: dict[tuple[str, str], dict[str, Any]] = {
-    ("FB15k-237", "complex"): {"rank": 512, "relation_weight": 4, "seconds": 1350, "patience": 4},
-}
+
+
+def settings_for(data: str, kind: str | None) -> tuple[str, dict[str, Any]]:
+    """A kind, the one that suits the graph if left out, and its settings for that graph."""
+    suits = dict(SETTINGS.get(data, {}))
+    best = suits.pop("reasoner", "path")
+    kind = kind or best
+    return kind, suits if kind == "ensemble" else suits.get(kind, {})
 
 
 def folder(name: str) -> Path | None:
@@ -132,12 +141,8 @@ def main() -> None:
     place = folder(arguments.data)
     if place is None:
         sys.exit(f"skipped: no folder kg/…/{arguments.data} under CORTIGRAPH_DATA or ../shared/data")
-    suits = dict(SETTINGS.get(arguments.data, {}))
-    kind = arguments.reasoner or suits.get("reasoner", "path")
-    # Settings are those of one kind: another one begins from its own.
-    chosen = suits if kind == suits.get("reasoner", "path") else OTHERS.get((arguments.data, kind), {})
+    kind, chosen = settings_for(arguments.data, arguments.reasoner)
     chosen = {**chosen, **dict(each.split("=", 1) for each in arguments.set)}
-    chosen.pop("reasoner", None)
     trained = read_splits(place)
     other = place.with_name(place.name + "_ind")
     asked = read_splits(other, trained.facts.relations) if other.is_dir() else trained

@@ -132,8 +132,7 @@ def fetch_neo4j() -> None:
 
 
 def prepare_starts() -> None:
-    code = "from cortigraph.graph import aot, jars; assert aot.prepare(jars.fetch()[0].parent), 'nothing was made'"
-    call(PYTHON, "-c", code)
+    call(VENV / "bin" / "cortigraph", "db", "prepare")
 
 
 def steps() -> list[Step]:

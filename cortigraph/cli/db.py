@@ -46,7 +46,8 @@ def prepare(as_json: Json = False) -> None:
     from cortigraph.graph import aot, jars
     from cortigraph.graph.errors import SetupError
 
-    folder = jars.fetch(progress=_progress)[0].parent
+    jars.fetch(progress=_progress)
+    folder = jars.folder()
     if not aot.prepare(folder, _progress):
         raise SetupError(f"Java's classes could not be kept in {folder}; is the disk full? Everything works without")
     made = str(aot.cache_file(folder))

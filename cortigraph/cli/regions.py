@@ -33,9 +33,9 @@ def regions(
     with cortigraph.open(home=home) as brain:
         rows = brain.cypher(_QUERY, area=area)
         if not rows and area is not None:
-            known = brain.cypher("MATCH (a:Area) RETURN a.key AS key")
-            if area not in (each["key"] for each in known):
-                raise UnknownKeyError("area", area, [each["key"] for each in known])
+            known = [row["key"] for row in brain.cypher("MATCH (a:Area) RETURN a.key AS key")]
+            if area not in known:
+                raise UnknownKeyError("area", area, known)
     if as_json:
         typer.echo(json.dumps(rows))
     elif rows:

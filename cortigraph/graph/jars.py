@@ -22,7 +22,7 @@ from pathlib import Path
 from cortigraph.graph.errors import SetupError
 from cortigraph.graph.home import shared_cache
 
-__all__ = ["NEO4J_VERSION", "Jar", "Progress", "fetch", "locked", "present"]
+__all__ = ["NEO4J_VERSION", "Jar", "Progress", "fetch", "folder", "locked", "present"]
 
 NEO4J_VERSION = "2026.09.0"
 MARKER = "complete"
@@ -73,18 +73,26 @@ def fetch(cache_folder: Path | None = None, progress: Progress | None = None) ->
         >>> fetch()[0].suffix  # doctest: +SKIP
         '.jar'
     """
-    root = cache_folder or shared_cache()
-    target = root / f"neo4j-{NEO4J_VERSION}"
-    if not present(root):
+    target = folder(cache_folder)
+    if not present(cache_folder):
         from filelock import FileLock
 
         try:
-            with FileLock(root / f"neo4j-{NEO4J_VERSION}.lock"):
-                if not present(root):  # another process may have fetched them while we waited
+            with FileLock(target.with_name(f"{target.name}.lock")):
+                if not present(cache_folder):  # another process may have fetched them while we waited
                     _install(target, progress or (lambda done, total, text: None))
         except OSError as error:
             raise SetupError(f"cannot store Neo4j's jars in {target}: {error.strerror or error}; {_REMEDY}") from error
     return [target / jar.file_name for jar in locked()]
+
+
+def folder(cache_folder: Path | None = None) -> Path:
+    """Where the set lies, or would.
+
+    Args:
+        cache_folder: Its parent; the shared cache if left out.
+    """
+    return (cache_folder or shared_cache()) / f"neo4j-{NEO4J_VERSION}"
 
 
 def present(cache_folder: Path | None = None) -> bool:
@@ -93,7 +101,7 @@ def present(cache_folder: Path | None = None) -> bool:
     Args:
         cache_folder: Where to look; the shared cache if left out.
     """
-    target = (cache_folder or shared_cache()) / f"neo4j-{NEO4J_VERSION}"
+    target = folder(cache_folder)
     if not (target / MARKER).exists():
         return False
     sizes = {entry.name: entry.stat().st_size for entry in os.scandir(target)}

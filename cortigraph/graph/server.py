@@ -177,7 +177,8 @@ def _start(home: Home, progress: jars.Progress | None = None, *, any_port: bool 
     try:
         _launch.check_space(home.database)
         fresh = not jars.present()
-        folder = jars.fetch(progress=progress)[0].parent
+        jars.fetch(progress=progress)
+        folder = jars.folder()
         if fresh:  # who has waited for the jars waits a little more, and less at every start
             aot.prepare(folder, progress)
         password = _password(home.database)

@@ -149,21 +149,19 @@ def save(home: Home, manifest: Mapping[str, Any], parts: Mapping[Part, Elements]
         StoreError: It can't be written, for instance because the disk is full.
     """
     target = folder_of(home, manifest["key"])
-    partial: Path | None = None
     try:
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=home.batches))
-        noted = {**manifest, "format": _FORMAT}
-        for part in _PARTS:
-            noted[part] = _save_part(partial, part, parts.get(part) or Elements())
-        _write_text(partial / "manifest.json", json.dumps(noted, ensure_ascii=False, indent=1))
-        shutil.rmtree(target, ignore_errors=True)
-        partial.replace(target)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=home.batches) as folder:
+            partial = Path(folder) / "batch"
+            partial.mkdir(mode=0o700)
+            noted = {**manifest, "format": _FORMAT}
+            for part in _PARTS:
+                noted[part] = _save_part(partial, part, parts.get(part) or Elements())
+            _write_text(partial / "manifest.json", json.dumps(noted, ensure_ascii=False, indent=1))
+            shutil.rmtree(target, ignore_errors=True)
+            partial.replace(target)
         _sync(target.parent)
     except OSError as error:
         raise StoreError(f"the batch can't be written to {home.batches}: {error.strerror or error}") from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return Archive.open(home, manifest["key"])
 
 

@@ -137,7 +137,8 @@ def train_ensemble(
         InputError: There are no members.
     """
     count, draw = len(facts.relations), np.random.default_rng(seed)
-    scales = _scales(members, facts, draw.permutation(facts.triples)[:_SCALED_BY, :2])
+    asked = facts.triples[draw.permutation(len(facts))[:_SCALED_BY], :2]
+    scales = _scales(members, facts, [asked[start : start + batch] for start in range(0, len(asked), batch)])
     if not members or not len(valid):
         return Ensemble(members, facts.relations, np.tile(1 / scales, (2 * count + 1, 1)))
     known = Known(np.concatenate([facts.triples, valid]), count)
@@ -149,12 +150,13 @@ def train_ensemble(
     return Ensemble(members, facts.relations, weights)
 
 
-def _scales(members: Sequence[Reasoner], facts: Facts, queries: Rows) -> Weights:
+def _scales(members: Sequence[Reasoner], facts: Facts, parts: Sequence[Rows]) -> Weights:
     """How far apart the scores of each member lie, so that learning begins where all count alike: (members)."""
     found = np.ones(len(members), dtype=np.float32)
     for number, member in enumerate(members):
-        if len(queries):
-            found[number] = log_shares(member.score(facts, np.ascontiguousarray(queries))).std(axis=1).mean()
+        spreads = [log_shares(member.score(facts, np.ascontiguousarray(part))).std(axis=1) for part in parts]
+        if spreads:
+            found[number] = np.concatenate(spreads).mean()
     return np.where(found > 0, found, np.float32(1))
 
 

@@ -91,10 +91,11 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
     room = np.concatenate([[0], np.cumsum(most)])[frontier.first]  # where each query may write its edges
     source, relation, target = (np.empty(room[-1], dtype=np.int64) for _ in range(3))
     entity = np.empty(room[-1] + len(frontier), dtype=np.int64)
-    counts = np.zeros((queries, 2), dtype=np.int64)
-    _kernels()[0](
+    counts, threads = np.zeros((queries, 2), dtype=np.int64), min(queries, torch.get_num_threads())
+    walk, arrange = _kernels()
+    walk(
         frontier.first, frontier.entity, out.first, out.left, out.right, hidden, edges.relations // 2,
-        room, source, relation, target, entity, counts, edges.nodes, min(queries, torch.get_num_threads()),
+        room, source, relation, target, entity, counts, edges.nodes, threads,
     )  # fmt: skip
     first, ends = (np.concatenate([[0], np.cumsum(column)]) for column in counts.T)
     by_target, by_source = (
@@ -102,10 +103,9 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
         for rows in (first[-1], len(frontier))
     )
     reached = np.empty(first[-1], dtype=np.int64)
-    _kernels()[1](
+    arrange(
         frontier.first, room, first, ends, edges.relations, source, relation, target, entity, reached,
-        by_target.first, by_target.left, by_target.right, by_source.first, by_source.left, by_source.right,
-        min(queries, torch.get_num_threads()),
+        by_target.first, by_target.left, by_target.right, by_source.first, by_source.left, by_source.right, threads,
     )  # fmt: skip
     old = np.arange(len(frontier)) + np.repeat(first[:-1] - frontier.first[:-1], np.diff(frontier.first))
     return Step(Frontier(first, reached), old, by_target, by_source, parts=frontier.first)
