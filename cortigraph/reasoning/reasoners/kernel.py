@@ -24,6 +24,7 @@ from cortigraph.reasoning.reasoners.threads import follow_torch
 __all__ = ["Edges", "in_plain_torch", "propagate", "sums_and_products", "sums_of_products"]
 
 _TILE = 1024  # columns; a sum of that many floats stays in the first cache
+_NARROW = 128  # columns; with fewer a sweep is mostly about edges
 _LINE = 16  # floats in a line of the cache, which no two threads should write to
 _CACHED = 2**20  # bytes that lie in a core's own cache: what fits need not be asked for early
 _AHEAD = 8  # entries; from 4 to 16 it makes little difference
@@ -135,6 +136,9 @@ def sums_and_products(
     out, to_right = torch.empty_like(own) if start is None else start, torch.zeros_like(right)
     threads, columns = torch.get_num_threads(), own.shape[1]
     shares = -(-threads // max(1, len(parts) - 1))  # columns are cut where there are fewer parts than threads
+    fit = _CACHED // ((len(left) + 2 * len(right) + 2 * len(own)) * left.element_size() or 1)
+    if fit >= _NARROW:  # and further, so that all that a thread reads and writes stays in its cache
+        shares *= -(-columns // (fit * shares))
     tile = min(_TILE, max(_LINE, -(-columns // shares // _LINE) * _LINE))
     arrays = (each.detach().numpy() for each in (left, right, own, out, to_right))
     rows = segments.first, segments.left, segments.right, parts

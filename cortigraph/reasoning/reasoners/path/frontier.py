@@ -15,7 +15,7 @@ import torch
 
 from cortigraph.reasoning.reasoners.structure import Rows, Segments, Structure
 
-__all__ = ["Frontier", "Step", "begin", "expand", "narrowed"]
+__all__ = ["Frontier", "Step", "Walked", "arranged", "begin", "expand", "facts_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,41 +85,88 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
         >>> step.frontier.entity.tolist(), step.by_target.first.tolist()
         ([0, 1], [0, 0, 1])
     """
-    queries, out = len(frontier.first) - 1, edges.by_source
-    hidden = np.full((queries, 3), -1, dtype=np.int64) if hidden is None else np.ascontiguousarray(hidden)
-    most = np.diff(out.first)[frontier.entity]
-    room = np.concatenate([[0], np.cumsum(most)])[frontier.first]  # where each query may write its edges
-    source, relation, target = (np.empty(room[-1], dtype=np.int64) for _ in range(3))
-    entity = np.empty(room[-1] + len(frontier), dtype=np.int64)
-    counts, threads = np.zeros((queries, 2), dtype=np.int64), min(queries, torch.get_num_threads())
-    walk, arrange = _kernels()
+    found, out = Walked.empty(frontier, edges), edges.by_source
+    walk, _ = _kernels()
     walk(
-        frontier.first, frontier.entity, out.first, out.left, out.right, hidden, edges.relations // 2,
-        room, source, relation, target, entity, counts, edges.nodes, threads,
+        frontier.first, frontier.entity, out.first, out.left, out.right, facts_of(frontier, hidden), found.turns,
+        edges.relations // 2, found.room, found.source, found.relation, found.target, found.entity, found.counts,
+        edges.nodes,
     )  # fmt: skip
-    first, ends = (np.concatenate([[0], np.cumsum(column)]) for column in counts.T)
+    return arranged(frontier, found, edges.relations)
+
+
+@dataclass(frozen=True, eq=False)
+class Walked:
+    """The edges that queries have walked, one by one, each query's in a place of its own.
+
+    Args:
+        room: Where the place of each query's edges begins; that of its entities lies as many further as there are rows
+            before it.
+        source: The row before that each leaves.
+        relation: Its relation.
+        target: Of what the query reaches, the number that it reaches.
+        entity: What is reached: all that was before, in order, and the new ones.
+        counts: How many entities and edges each query has: (queries, 2).
+        turns: The queries of each thread: (threads, any), -1 where there are no more.
+    """
+
+    room: Rows
+    source: Rows
+    relation: Rows
+    target: Rows
+    entity: Rows
+    counts: Rows
+    turns: Rows
+
+    @classmethod
+    def empty(cls, frontier: Frontier, edges: Structure) -> Walked:
+        """Room for all edges that leave what is reached."""
+        most = np.diff(edges.by_source.first)[frontier.entity]
+        room = np.concatenate([[0], np.cumsum(most)])[frontier.first]
+        source, relation, target = (np.empty(room[-1], dtype=np.int64) for _ in range(3))
+        entity = np.empty(room[-1] + len(frontier), dtype=np.int64)
+        counts = np.zeros((len(room) - 1, 2), dtype=np.int64)
+        return cls(room, source, relation, target, entity, counts, _turns(np.diff(room), torch.get_num_threads()))
+
+
+def facts_of(frontier: Frontier, hidden: Rows | None) -> Rows:
+    """For each query the edge that it must not see; -1 where there is none."""
+    queries = len(frontier.first) - 1
+    return np.full((queries, 3), -1, dtype=np.int64) if hidden is None else np.ascontiguousarray(hidden)
+
+
+def arranged(frontier: Frontier, walked: Walked, relations: int) -> Step:
+    """Edges that were walked, by target and by source.
+
+    Args:
+        frontier: Where they began.
+        walked: The edges.
+        relations: How many there are.
+    """
+    first, ends = (np.concatenate([[0], np.cumsum(column)]) for column in walked.counts.T)
     by_target, by_source = (
         Segments(np.zeros(rows + 1, dtype=np.int64), *(np.empty(ends[-1], dtype=np.int64) for _ in range(2)))
         for rows in (first[-1], len(frontier))
     )
     reached = np.empty(first[-1], dtype=np.int64)
+    _, arrange = _kernels()
     arrange(
-        frontier.first, room, first, ends, edges.relations, source, relation, target, entity, reached,
-        by_target.first, by_target.left, by_target.right, by_source.first, by_source.left, by_source.right, threads,
+        frontier.first, walked.room, first, ends, walked.turns, relations, walked.source, walked.relation,
+        walked.target, walked.entity, reached, by_target.first, by_target.left, by_target.right, by_source.first,
+        by_source.left, by_source.right,
     )  # fmt: skip
     old = np.arange(len(frontier)) + np.repeat(first[:-1] - frontier.first[:-1], np.diff(frontier.first))
     return Step(Frontier(first, reached), old, by_target, by_source, parts=frontier.first)
 
 
-def narrowed(frontier: Frontier, chosen: Rows) -> Frontier:
-    """Some of its rows.
-
-    Args:
-        frontier: What is reached.
-        chosen: Rows, in order.
-    """
-    first = np.searchsorted(chosen, frontier.first)
-    return Frontier(first.astype(np.int64), frontier.entity[chosen])
+def _turns(work: Rows, threads: int) -> Rows:
+    """The queries of each thread, so that all have about the same work: (threads, any), -1 where there are no more."""
+    threads = max(1, min(len(work), threads))
+    order = np.full(-(-len(work) // threads) * threads, -1, dtype=np.int64)
+    order[: len(work)] = np.argsort(-work, kind="stable")
+    rounds = order.reshape(-1, threads)
+    rounds[1::2] = rounds[1::2, ::-1]
+    return np.ascontiguousarray(rounds.T)
 
 
 @cache
@@ -128,13 +175,14 @@ def _kernels() -> tuple[Any, Any]:
 
     @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
     def walk(
-        first: Any, reached: Any, out: Any, targets: Any, relations: Any, hidden: Any, half: Any,
-        room: Any, source: Any, relation: Any, target: Any, entity: Any, counts: Any, nodes: Any, threads: Any,
+        first: Any, reached: Any, out: Any, targets: Any, relations: Any, hidden: Any, turns: Any, half: Any,
+        room: Any, source: Any, relation: Any, target: Any, entity: Any, counts: Any, nodes: Any,
     ) -> None:  # fmt: skip
-        queries = len(first) - 1
-        for part in numba.prange(threads):
+        for part in numba.prange(len(turns)):
             places = np.full(nodes, -1, dtype=np.int64)  # of each entity among the rows of the query at hand
-            for query in range(part, queries, threads):
+            for query in turns[part]:
+                if query < 0:
+                    break
                 low, begin = first[query], room[query] + first[query]
                 size = first[query + 1] - low
                 for row in range(size):
@@ -161,14 +209,15 @@ def _kernels() -> tuple[Any, Any]:
 
     @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
     def arrange(
-        before: Any, room: Any, first: Any, ends: Any, relations: Any,
+        before: Any, room: Any, first: Any, ends: Any, turns: Any, relations: Any,
         source: Any, relation: Any, target: Any, entity: Any, reached: Any,
-        into: Any, into_left: Any, into_right: Any, out: Any, out_left: Any, out_right: Any, threads: Any,
+        into: Any, into_left: Any, into_right: Any, out: Any, out_left: Any, out_right: Any,
     ) -> None:  # fmt: skip
-        queries = len(first) - 1
-        for part in numba.prange(threads):
+        for part in numba.prange(len(turns)):
             # What a query reaches, and from where, are rows of its own: nobody else writes there.
-            for query in range(part, queries, threads):
+            for query in turns[part]:
+                if query < 0:
+                    break
                 low, rows, old = first[query], first[query + 1] - first[query], before[query]
                 begin, edges, at = room[query], ends[query + 1] - ends[query], ends[query]
                 for row in range(rows):

@@ -21,7 +21,7 @@ from cortigraph.reasoning.reasoners.kernel import Edges, in_plain_torch, sums_an
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.threads import follow_torch
 
-__all__ = ["Weights", "judged", "keep_mask", "rows_of", "stepped"]
+__all__ = ["Judge", "Weights", "judged", "keep_mask", "stepped"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,38 +71,43 @@ def stepped(
     return out, None if weights.gate is None else worth
 
 
-def judged(x: Tensor, query: Tensor, rows: Rows, weight: Tensor) -> Tensor:
-    """Scores of rows: `weight · relu(x + query[rows])`.
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """How a state becomes a score: `last · relu(weight @ state + asked) + shift`.
 
     Args:
-        x: (rows, any).
-        query: (batch, any).
+        weight: (any, width).
+        asked: What the query adds: (batch, any).
+        last: (any).
+        shift: (1).
+    """
+
+    weight: Tensor
+    asked: Tensor
+    last: Tensor
+    shift: Tensor
+
+
+def judged(state: Tensor, judge: Judge, rows: Rows) -> Tensor:
+    """Scores of states.
+
+    Args:
+        state: (rows, width).
+        judge: What a score is.
         rows: The query of each.
-        weight: (any).
 
     Returns:
         (rows).
 
     Example:
-        >>> x, query = torch.tensor([[1.0, -3.0], [2.0, 2.0]]), torch.tensor([[1.0, 1.0]])
-        >>> judged(x, query, np.array([0, 0]), torch.tensor([1.0, 10.0])).tolist()
-        [2.0, 33.0]
+        >>> judge = Judge(torch.eye(2), torch.tensor([[1.0, 1.0]]), torch.tensor([1.0, 10.0]), torch.tensor([0.5]))
+        >>> judged(torch.tensor([[1.0, -3.0], [2.0, 2.0]]), judge, np.array([0, 0])).tolist()
+        [2.5, 33.5]
     """
     if in_plain_torch():
-        return torch.relu(x + query[torch.from_numpy(rows)]) @ weight
-    scores: Tensor = _Judge.apply(x, query, rows, weight)
-    return scores
-
-
-def rows_of(state: Tensor, rows: Rows) -> Tensor:
-    """Some rows, none of them twice: backwards torch's own indexing adds one by one, as if there might be.
-
-    Args:
-        state: (any, width).
-        rows: Which.
-    """
-    found: Tensor = _Rows.apply(state, torch.from_numpy(rows))
-    return found
+        return torch.relu(state @ judge.weight.T + judge.asked[torch.from_numpy(rows)]) @ judge.last + judge.shift
+    scores: Tensor = _Judge.apply(state, judge.weight, judge.asked, judge.last, rows)
+    return scores + judge.shift
 
 
 def keep_mask(rows: int, width: int, dropout: float, seed: int) -> Tensor:
@@ -129,74 +134,65 @@ class _Step(torch.autograd.Function):
         state, table, width = state.contiguous(), table.contiguous(), state.shape[1]
         sums = sums_of_products(edges.by_target, state.view(-1, table.shape[1]), table).view(-1, width)
         sums.index_put_((torch.from_numpy(at),), query, accumulate=True)
-        x, y, before = sums @ from_sums.T, state @ from_state.T, np.arange(len(sums))
+        before = np.arange(len(sums))
         if old is not None:
             before = np.full(len(sums), -1)
             before[old] = np.arange(len(old))
-        out, moments, worth = torch.empty_like(x), x.new_empty(len(x), 2), x.new_empty(len(x) if len(gate) else 0)
+        x, out = torch.empty_like(sums), torch.empty_like(sums)
+        moments, worth = x.new_empty(len(x), 2), x.new_empty(len(x) if len(gate) else 0)
+        turned = from_sums.T.contiguous(), from_state.T.contiguous()
         _loops().renew(
-            *_numpy(x, y, state), before, *_numpy(bias, scale, shift, gate), len(gate) > 0,
-            *_numpy(out, moments, worth), dropout, seed,
+            *_numpy(sums, state), before, *_numpy(*turned, bias, scale, shift, gate), len(gate) > 0,
+            *_numpy(x, out, moments, worth), dropout, seed,
         )  # fmt: skip
         ctx.save_for_backward(state, table, from_state, from_sums, scale, shift, gate, sums, x, moments, worth)
-        ctx.told = edges, at, before, old is None, dropout, seed
+        ctx.told = edges, at, before, dropout, seed
         ctx.mark_non_differentiable(worth)
         return out, worth
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         state, table, from_state, from_sums, scale, shift, gate, sums, x, moments, worth = ctx.saved_tensors
-        edges, at, before, same, dropout, seed = ctx.told
+        edges, at, before, dropout, seed = ctx.told
         loops, width = _loops(), state.shape[1]
-        to_x, to_state = torch.empty_like(x), torch.empty_like(state)
-        to_y = to_x if same else torch.empty_like(state)
-        to_gate, to_vectors = x.new_zeros(loops.BLOCKS, len(gate)), x.new_zeros(loops.BLOCKS, 3, width)
+        to_sums, to_state = torch.empty_like(sums), torch.empty_like(state)
+        shapes = (width, width), (width, width), (len(gate),), (3, width)
+        by_block = [x.new_zeros(loops.BLOCKS, *shape) for shape in shapes]
+        weights = from_sums.contiguous(), from_state.contiguous()
         loops.renew_back(
-            *_numpy(x, state), before, *_numpy(scale, shift, gate), len(gate) > 0,
-            *_numpy(moments, worth, grads[0].contiguous(), to_x, to_y, to_state, to_gate, to_vectors), dropout, seed,
+            *_numpy(sums, x, state), before, *_numpy(*weights, scale, shift, gate), len(gate) > 0,
+            *_numpy(moments, worth, grads[0].contiguous(), to_sums, to_state, *by_block), dropout, seed,
         )  # fmt: skip
-        to_scale, to_shift, to_bias = to_vectors.sum(dim=0)
-        to_sums = to_x @ from_sums
-        to_state.addmm_(to_y, from_state)
+        to_from_sums, to_from_state, to_gate, (to_scale, to_shift, to_bias) = (each.sum(dim=0) for each in by_block)
         columns = table.shape[1]
         _, to_table = sums_and_products(
             edges, to_sums.view(-1, columns), table, state.view(-1, columns), to_state.view(-1, columns)
         )
         to_query = to_sums[torch.from_numpy(at)]
-        products = to_y.T @ state, to_x.T @ sums
-        return to_state, to_table, to_query, *products, to_bias, to_scale, to_shift, to_gate.sum(dim=0), *(None,) * 5
-
-
-class _Rows(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, state: Tensor, rows: Tensor) -> Tensor:
-        ctx.rows, ctx.count = rows, len(state)
-        return state.index_select(0, rows)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return grads[0].new_zeros(ctx.count, grads[0].shape[1]).index_put_((ctx.rows,), grads[0]), None
+        learned = to_from_state, to_from_sums, to_bias, to_scale, to_shift, to_gate
+        return to_state, to_table, to_query, *learned, *(None,) * 5
 
 
 class _Judge(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, query: Tensor, rows: Rows, weight: Tensor) -> Tensor:
-        x, query, weight = x.contiguous(), query.contiguous(), weight.contiguous()
-        scores = x.new_empty(len(x))
-        _loops().judge(*_numpy(x, query), rows, *_numpy(weight, scores))
-        ctx.save_for_backward(x, query, weight)
+    def forward(ctx: Any, state: Tensor, weight: Tensor, asked: Tensor, last: Tensor, rows: Rows) -> Tensor:
+        tensors = [each.contiguous() for each in (state, weight.T, asked, last)]
+        scores = state.new_empty(len(state))
+        _loops().judge(*_numpy(*tensors[:3]), rows, *_numpy(last, scores))
+        ctx.save_for_backward(*tensors)
         ctx.rows = rows
         return scores
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, query, weight = ctx.saved_tensors
-        loops = _loops()
-        to_x, to_query = torch.empty_like(x), query.new_zeros(loops.BLOCKS, *query.shape)
-        to_weight = weight.new_zeros(loops.BLOCKS, len(weight))
-        grad = grads[0].contiguous()
-        loops.judge_back(*_numpy(x, query), ctx.rows, *_numpy(weight, grad, to_x, to_query, to_weight))
-        return to_x, to_query.sum(dim=0), None, to_weight.sum(dim=0)
+        state, weight, asked, last = ctx.saved_tensors
+        loops, turned = _loops(), weight.T.contiguous()
+        to_state = torch.empty_like(state)
+        by_block = [state.new_zeros(loops.BLOCKS, *each.shape) for each in (turned, asked, last)]
+        loops.judge_back(
+            *_numpy(state, weight, turned, asked), ctx.rows, *_numpy(last, grads[0].contiguous(), to_state, *by_block)
+        )
+        return to_state, *(each.sum(dim=0) for each in by_block), None
 
 
 def _numpy(*tensors: Tensor) -> list[Any]:

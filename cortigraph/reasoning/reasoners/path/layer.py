@@ -72,7 +72,12 @@ class Layer(nn.Module):
         return stepped(state, table, query, weights, way.edges, way.at, way.old, *self._dropped())
 
     def renewed(
-        self, state: Tensor, sums: Tensor, old: Tensor | None = None, gate: nn.Linear | None = None
+        self,
+        state: Tensor,
+        sums: Tensor,
+        old: Tensor | None = None,
+        gate: nn.Linear | None = None,
+        drops: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         """The same in plain torch, when sums are at hand: for those who ask for the gradients of sums.
 
@@ -81,13 +86,14 @@ class Layer(nn.Module):
             sums: Of the messages that have come, and of queries at heads: (rows now, width).
             old: For each row before, its row now.
             gate: See `forward`.
+            drops: Whether anything is dropped while training.
         """
         if old is not None:
             state = torch.zeros_like(sums).index_copy(0, old, state)
         x = torch.addmm(self.from_sums.bias, state, self.from_state.weight.T)
         x = torch.addmm(x, sums, self.from_sums.weight.T)
         new = torch.relu(nn.functional.layer_norm(x, x.shape[1:], self.norm.weight, self.norm.bias))
-        dropout, seed = self._dropped()
+        dropout, seed = self._dropped() if drops else (0.0, 0)
         state = state + (new * keep_mask(x.shape[0], x.shape[1], dropout, seed).to(x.dtype) if dropout else new)
         if gate is None:
             return state, None

@@ -11,18 +11,17 @@ side, which suits graphs of some thousand entities. `outwards` keeps rows only f
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import propagate
-from cortigraph.reasoning.reasoners.path.frontier import begin, expand, narrowed
-from cortigraph.reasoning.reasoners.path.fused import judged, rows_of
+from cortigraph.reasoning.reasoners.path.frontier import Step, begin, expand
+from cortigraph.reasoning.reasoners.path.fused import Judge, judged
 from cortigraph.reasoning.reasoners.path.gradients import Trace
 from cortigraph.reasoning.reasoners.path.layer import Layer, Way
 from cortigraph.reasoning.reasoners.path.lexicon import Lexicon
+from cortigraph.reasoning.reasoners.path.scout import Scout
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 
 __all__ = ["PathNetwork"]
@@ -99,23 +98,33 @@ class PathNetwork(nn.Module):
             (batch, entities).
         """
         query, context = self.lexicon.context(relations, edges)
-        frontier, state = begin(heads), query
+        frontier, state, last = begin(heads), query, len(self.layers) - 1
+        missing: Tensor = self.unreached(query).expand(-1, edges.nodes)
         for number in range(len(self.layers)):
             if trace is not None:
                 trace.reached(frontier.entity)
-            step = expand(frontier, edges, hidden)
+            layer, table = self.step(number), self.lexicon.meaning(number, context).reshape(-1, query.shape[1])
+            step: Step | None
+            if most is None:
+                step = expand(frontier, edges, hidden)
+            else:
+                scout, judge = Scout(frontier, state, table, query, edges, hidden), None
+                if number == last:
+                    judge = self.judge(query)
+                step, scores = scout.step(
+                    layer, self.priority, most, judge, walks=number < last or torch.is_grad_enabled()
+                )
+                if number == last:
+                    missing = torch.where(torch.isnan(scores), missing, scores)
+            if step is None:
+                return missing
             # The head is the first that is reached.
             way = Way(step, step.frontier.first[:-1], step.old)
-            table = self.lexicon.meaning(number, context).reshape(-1, query.shape[1])
-            state, worth = self.step(number)(state, table, query, way, self.gate(most is not None))
+            state, _ = layer(state, table, query, way, self.gate(most is not None))
             frontier = step.frontier
-            if worth is not None and most is not None and number + 1 < len(self.layers):
-                chosen = _best(worth.detach().numpy(), step.old, frontier.first, most)
-                frontier, state = narrowed(frontier, chosen), rows_of(state, chosen)
         rows = frontier.query
-        missing = self.unreached(query).expand(-1, edges.nodes)
-        scores = self.judged(state, query, rows)
-        found: Tensor = missing.index_put((torch.from_numpy(rows), torch.from_numpy(frontier.entity)), scores)
+        places = torch.from_numpy(rows), torch.from_numpy(frontier.entity)
+        found: Tensor = missing.index_put(places, self.judged(state, query, rows))
         return found
 
     def step(self, number: int) -> Layer:
@@ -128,6 +137,15 @@ class PathNetwork(nn.Module):
         """What tells how much a state is worth going on from, where frontiers are cut."""
         return self.priority if cut else None
 
+    def judge(self, query: Tensor) -> Judge:
+        """How states become scores.
+
+        Args:
+            query: (batch, width).
+        """
+        asked = self.from_query(query) + self.from_state.bias
+        return Judge(self.from_state.weight, asked, self.last.weight[0], self.last.bias)
+
     def judged(self, state: Tensor, query: Tensor, rows: Rows) -> Tensor:
         """Scores of states.
 
@@ -136,18 +154,4 @@ class PathNetwork(nn.Module):
             query: (batch, width).
             rows: The query of each.
         """
-        asked = self.from_query(query) + self.from_state.bias
-        return judged(state @ self.from_state.weight.T, asked, rows, self.last.weight[0]) + self.last.bias
-
-
-def _best(worth: np.ndarray[tuple[int, ...], np.dtype[np.float32]], old: Rows, first: Rows, most: int) -> Rows:
-    """The rows that were reached before, and of the new ones of each query the best; in order."""
-    fresh = np.ones(len(worth), dtype=bool)
-    fresh[old] = False
-    keep = ~fresh
-    for low, high in pairwise(first):
-        new = low + np.flatnonzero(fresh[low:high])
-        if len(new) > most:
-            new = new[np.argpartition(-worth[new], most)[:most]]
-        keep[new] = True
-    return np.flatnonzero(keep)
+        return judged(state, self.judge(query), rows)
