@@ -36,7 +36,7 @@ class HorovodEngine(Engine):
             parameter.data = parameter.data.contiguous()
         kind = self._hvd.Compression.fp16 if half else self._hvd.Compression.none
         wrapped: Optimizer = self._hvd.DistributedOptimizer(
-            optimizer, named_parameters=named, op=self._hvd.Average, compression=kind
+            optimizer, named_parameters=named, op=self._hvd.Average, compression=kind, groups=1
         )
         return wrapped
 

@@ -163,3 +163,22 @@ def test_two_workers_learn_what_one_learns(tmp_path):
     assert checkpoint.load()[1]["step"] == two[-1].step
     with pytest.raises(InputError, match="complex is trained by one worker, got 2"):
         train("complex", facts, held, cluster=cluster)
+
+
+@WAYS
+def test_all_between_head_and_answer_is_hidden_where_held_out_facts_stand_alone(way):
+    """Every fact has a twin that tells it, but for those held out: whoever trusts twins has learned nothing."""
+    facts, held = ring(120)
+    twins = [(facts.entities[h], "beside", facts.entities[t]) for h, _, t in facts.triples]
+    told = [(facts.entities[h], facts.relations[r], facts.entities[t]) for h, r, t in facts.triples]
+    doubled = Facts.of(table(*told, *twins))
+    row = {name: number for number, name in enumerate(doubled.entities)}
+    after = doubled.relation("after")
+    held = np.array([(row[facts.entities[h]], after, row[facts.entities[t]]) for h, _, t in held])
+    found = {}
+    for hides in ("fact", "pair", "auto"):
+        reasoner = train_path(doubled, held, small(way, epochs=6, hides=hides))
+        known = Known(np.concatenate([doubled.triples, held]), len(doubled.relations))
+        found[hides] = evaluate(reasoner, doubled, held, known).mrr
+    assert found["fact"] < found["pair"] - 0.1
+    assert found["auto"] == found["pair"]

@@ -7,7 +7,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from cortigraph.reasoning.reasoners.path._fused_loops import EPSILON
+from cortigraph.reasoning.reasoners.path._frontier_loops import unseen
+from cortigraph.reasoning.reasoners.path._fused_loops import EPSILON, kept
 from cortigraph.reasoning.reasoners.path._products import ROWS, add_inner
 
 __all__ = ["look"]
@@ -19,13 +20,15 @@ _jit = numba.njit(fastmath={"contract", "reassoc", "nsz", "arcp"}, parallel=True
 def look(
     first: Any, reached: Any, out: Any, targets: Any, relations: Any, hidden: Any, turns: Any, half: Any, kinds: Any,
     state: Any, table: Any, query: Any, from_sums: Any, from_state: Any, bias: Any, scale: Any, shift: Any, gate: Any,
-    from_new: Any, asked: Any, last: Any, most: Any, walks: Any,
+    from_new: Any, asked: Any, last: Any, most: Any, others: Any, seed: Any, walks: Any,
     room: Any, sources: Any, kind_of: Any, goals: Any, found: Any, counts: Any, scores: Any,
 ) -> None:  # fmt: skip
     """For each query the best of what a step newly reaches: by score if there is room for scores, else by worth.
 
-    `from_sums`, `from_state` and `from_new` are (in, out). A score that nothing leads to is left as it is. The edges
-    that lead to the best, and to what was reached before, are written down if it `walks`.
+    `from_sums`, `from_state` and `from_new` are (in, out). A score that nothing leads to is left as it is. If it
+    `walks`, the edges that lead to the best, and to what was reached before, are written down. If it judges too,
+    they also lead to the answer and to some others, and instead of scores there is what to add to them: nothing to
+    those that stand for themselves, to the others the logarithm of how many each stands for, and -1e9 to the rest.
     """
     nodes, width = len(out) - 1, state.shape[1]
     judges = len(scores) > 0
@@ -56,7 +59,6 @@ def look(
                 for column in range(width):
                     sums[0, column] += query[asking, column]  # the head is the first that is reached
             head, kind, tail = hidden[asking, 0], hidden[asking, 1], hidden[asking, 2]
-            back = kind - half if kind >= half else kind + half
             total, plain, edge_at = size, 0 if judges else size, 0
             for row in range(size):
                 node, before = entity[row], -1
@@ -65,9 +67,7 @@ def look(
                     to, by = targets[edge], relations[edge]
                     place = places[to]
                     edge_at += 1
-                    if asked_for and (
-                        (node == head and to == tail and by == kind) or (node == tail and to == head and by == back)
-                    ):
+                    if asked_for and unseen(node, by, to, head, kind, tail, half):
                         ends[edge_at - 1] = -1
                         continue
                     ends[edge_at - 1] = place if place >= 0 else total
@@ -124,7 +124,8 @@ def look(
                         for column in range(len(last)):
                             score += max(y[row, column], x.dtype.type(0)) * last[column]
                         value[begin + row] = score
-                        scores[asking, entity[begin + row]] = score
+                        if not walks:
+                            scores[asking, entity[begin + row]] = score
             begin = room[asking] + low
             found[begin : begin + size] = entity[:size]
             number[:total] = -1
@@ -137,12 +138,28 @@ def look(
                 equal = most  # of those that are no better than the least, so many are taken
                 for row in range(len(fresh)):
                     equal -= fresh[row] > least
+            learns = judges and walks
+            rest = max(0, len(fresh) - most)
+            limit = np.uint32((1.0 - others / max(rest, others, 1)) * 4294967295.0)
+            many = x.dtype.type(np.log(max(rest, others, 1) / max(others, 1)))
+            if learns:
+                for row in range(size):
+                    scores[asking, entity[row]] = 0
             for row in range(len(fresh)):
                 better = len(fresh) <= most or fresh[row] > least
                 if not better and fresh[row] == least and equal > 0:
                     better = True
                     equal -= 1
-                if better or (judges and entity[size + row] == tail):
+                if learns:
+                    if better or entity[size + row] == tail:
+                        scores[asking, entity[size + row]] = 0
+                        better = True
+                    elif others and kept(entity[size + row], seed + asking, limit):
+                        scores[asking, entity[size + row]] = many
+                        better = True
+                    else:
+                        scores[asking, entity[size + row]] = -1e9
+                if better:
                     found[begin + size + taken], number[size + row] = entity[size + row], size + taken
                     taken += 1
             at, edge_at = room[asking], 0

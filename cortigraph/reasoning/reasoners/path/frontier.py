@@ -7,13 +7,13 @@ that it has reached; an edge whose removal the query asks for (its own, while tr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
 from cortigraph.reasoning.reasoners.structure import Rows, Segments, Structure
+from cortigraph.reasoning.reasoners.threads import follow_torch
 
 __all__ = ["Frontier", "Step", "Walked", "arranged", "begin", "expand", "facts_of"]
 
@@ -74,7 +74,8 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
     Args:
         frontier: What is reached.
         edges: Of the graph, in both directions.
-        hidden: For each query an edge that it must not see, in both directions: (queries, 3); none where it is -1.
+        hidden: For each query an edge that it must not see, in both directions: (queries, 3); none where it is -1,
+            all between head and tail where only its relation is.
 
     Returns:
         The edges, and what they reach.
@@ -86,8 +87,7 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
         ([0, 1], [0, 0, 1])
     """
     found, out = Walked.empty(frontier, edges), edges.by_source
-    walk, _ = _kernels()
-    walk(
+    _loops().walk(
         frontier.first, frontier.entity, out.first, out.left, out.right, facts_of(frontier, hidden), found.turns,
         edges.relations // 2, found.room, found.source, found.relation, found.target, found.entity, found.counts,
         edges.nodes,
@@ -149,8 +149,7 @@ def arranged(frontier: Frontier, walked: Walked, relations: int) -> Step:
         for rows in (first[-1], len(frontier))
     )
     reached = np.empty(first[-1], dtype=np.int64)
-    _, arrange = _kernels()
-    arrange(
+    _loops().arrange(
         frontier.first, walked.room, first, ends, walked.turns, relations, walked.source, walked.relation,
         walked.target, walked.entity, reached, by_target.first, by_target.left, by_target.right, by_source.first,
         by_source.left, by_source.right,
@@ -169,76 +168,8 @@ def _turns(work: Rows, threads: int) -> Rows:
     return np.ascontiguousarray(rounds.T)
 
 
-@cache
-def _kernels() -> tuple[Any, Any]:
-    import numba
+def _loops() -> Any:
+    from cortigraph.reasoning.reasoners.path import _frontier_loops
 
-    @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-    def walk(
-        first: Any, reached: Any, out: Any, targets: Any, relations: Any, hidden: Any, turns: Any, half: Any,
-        room: Any, source: Any, relation: Any, target: Any, entity: Any, counts: Any, nodes: Any,
-    ) -> None:  # fmt: skip
-        for part in numba.prange(len(turns)):
-            places = np.full(nodes, -1, dtype=np.int64)  # of each entity among the rows of the query at hand
-            for query in turns[part]:
-                if query < 0:
-                    break
-                low, begin = first[query], room[query] + first[query]
-                size = first[query + 1] - low
-                for row in range(size):
-                    entity[begin + row] = reached[low + row]
-                    places[reached[low + row]] = row
-                head, kind, tail = hidden[query, 0], hidden[query, 1], hidden[query, 2]
-                back = kind - half if kind >= half else kind + half
-                at, total = room[query], size
-                for row in range(size):
-                    node = reached[low + row]
-                    for edge in range(out[node], out[node + 1]):
-                        to, by = targets[edge], relations[edge]
-                        if (node == head and to == tail and by == kind) or (node == tail and to == head and by == back):
-                            continue
-                        if places[to] < 0:
-                            places[to] = total
-                            entity[begin + total] = to
-                            total += 1
-                        source[at], relation[at], target[at] = low + row, by, places[to]
-                        at += 1
-                counts[query, 0], counts[query, 1] = total, at - room[query]
-                for row in range(total):
-                    places[entity[begin + row]] = -1
-
-    @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-    def arrange(
-        before: Any, room: Any, first: Any, ends: Any, turns: Any, relations: Any,
-        source: Any, relation: Any, target: Any, entity: Any, reached: Any,
-        into: Any, into_left: Any, into_right: Any, out: Any, out_left: Any, out_right: Any,
-    ) -> None:  # fmt: skip
-        for part in numba.prange(len(turns)):
-            # What a query reaches, and from where, are rows of its own: nobody else writes there.
-            for query in turns[part]:
-                if query < 0:
-                    break
-                low, rows, old = first[query], first[query + 1] - first[query], before[query]
-                begin, edges, at = room[query], ends[query + 1] - ends[query], ends[query]
-                for row in range(rows):
-                    reached[low + row] = entity[begin + old + row]
-                for edge in range(edges):
-                    into[low + target[begin + edge] + 1] += 1
-                    out[source[begin + edge] + 1] += 1
-                free = np.empty(rows, dtype=np.int64)
-                total = at
-                for row in range(rows):
-                    free[row] = total
-                    total += into[low + row + 1]
-                    into[low + row + 1] = total
-                total = at
-                for row in range(old, before[query + 1]):
-                    total += out[row + 1]
-                    out[row + 1] = total
-                for edge in range(edges):
-                    to, by = target[begin + edge], query * relations + relation[begin + edge]
-                    into_left[free[to]], into_right[free[to]] = source[begin + edge], by
-                    free[to] += 1
-                    out_left[at + edge], out_right[at + edge] = low + to, by
-
-    return walk, arrange
+    follow_torch()
+    return _frontier_loops

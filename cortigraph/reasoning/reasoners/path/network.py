@@ -95,7 +95,8 @@ class PathNetwork(nn.Module):
             trace: Notes what is reached before each step.
 
         Returns:
-            (batch, entities).
+            (batch, entities). Where frontiers are cut and it is learned from, they are for a softmax: what is not
+            learned from has -1e9, and what stands for many has the logarithm of how many added.
         """
         query, context = self.lexicon.context(relations, edges)
         frontier, state, last = begin(heads), query, len(self.layers) - 1
@@ -124,8 +125,10 @@ class PathNetwork(nn.Module):
             frontier = step.frontier
         rows = frontier.query
         places = torch.from_numpy(rows), torch.from_numpy(frontier.entity)
-        found: Tensor = missing.index_put(places, self.judged(state, query, rows))
-        return found
+        told = self.judged(state, query, rows)
+        if most is not None:
+            told = told + missing.detach()[places]
+        return missing.index_put(places, told)
 
     def step(self, number: int) -> Layer:
         """A layer, by its number from 0."""

@@ -1,7 +1,8 @@
 """Questions: the facts of a graph, each asked for in both directions, with its own edge hidden.
 
 On the way everywhere all queries of a batch share the graph, so the edges of all of them are hidden; on the way
-outwards each query misses its own alone, as it will when it is asked.
+outwards each query misses its own alone, as it will when it is asked. Where held-out facts join what no other fact
+joins, all edges between head and answer are hidden: else it is learned that the answer is next door.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from cortigraph.train.engine import Engine
 
 __all__ = ["Questions"]
 
+_ENOUGH = 20  # held-out facts that should join what is joined already, before it means anything that they don't
+
 
 class Questions:
     """What a path reasoner is asked while it learns from one graph.
@@ -40,6 +43,8 @@ class Questions:
         self._triples = np.concatenate([facts.triples, inverse(facts.triples, relations)])
         self._true = Known(facts.triples, relations)
         held = facts.triples[:0] if valid is None else valid
+        _, self._pair = np.unique(_pairs(self._triples, len(facts.entities)), return_inverse=True)
+        self._hides_pairs = settings.hides == "pair" or (settings.hides == "auto" and _set_apart(facts, held))
         self._known = Known(np.concatenate([facts.triples, held]), relations)
         watched = np.random.default_rng([settings.seed, 2, number]).permutation(len(held))[: settings.watched]
         self._round: tuple[int, Rows] = (-1, watched)  # which it is, and its order
@@ -71,7 +76,8 @@ class Questions:
         asked = self._triples[chosen[begin:end] if end > begin else chosen[:1]]
         edges, relations = reasoner.aligned(self._facts, asked[:, 1])
         heads, tails = (np.ascontiguousarray(asked[:, column]) for column in (0, 2))
-        own = np.stack([heads, relations, tails], axis=1)
+        hidden = np.full_like(relations, -1) if self._hides_pairs else relations
+        own = np.stack([heads, hidden, tails], axis=1)
         scores = reasoner.forward(self._visible(reasoner, edges, chosen, step), heads, relations, own)
         return weight * functional.cross_entropy(
             self._without_other_answers(scores, asked), torch.from_numpy(tails),
@@ -101,6 +107,8 @@ class Questions:
             draw = np.random.default_rng([self._settings.seed, 4, self._number, step])
             keep &= np.tile(draw.random(count) >= self._settings.edge_drop, 2)
         if reasoner.goes_everywhere(edges):
+            if self._hides_pairs:
+                keep &= ~np.isin(self._pair, self._pair[chosen])
             keep[chosen] = keep[(chosen + count) % (2 * count)] = False
         return edges.kept(keep)
 
@@ -110,3 +118,17 @@ class Questions:
         other = answers != asked[rows, 2]
         places = (torch.from_numpy(rows[other]), torch.from_numpy(answers[other]))
         return scores.index_put(places, scores.new_tensor(-1e9))
+
+
+def _pairs(triples: Rows, entities: int) -> Rows:
+    """A number for each pair of head and tail, whichever is which."""
+    ends = np.sort(triples[:, [0, 2]], axis=1)
+    return np.asarray(ends[:, 0] * entities + ends[:, 1])
+
+
+def _set_apart(facts: Facts, held: Rows) -> bool:
+    """Whether held-out facts join what another fact joins much less often than the facts themselves do."""
+    pairs, count = np.unique(_pairs(facts.triples, len(facts.entities)), return_counts=True)
+    also = float(count[count > 1].sum() / len(facts))
+    found = int(np.isin(_pairs(held, len(facts.entities)), pairs).sum())
+    return also * len(held) >= _ENOUGH and found < also * len(held) / 2

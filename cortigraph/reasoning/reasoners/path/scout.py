@@ -2,8 +2,9 @@
 
 A step on a large graph reaches ten times as much as is gone on from. A scout goes it for each query alone, keeps
 nothing but a number for each entity that it comes to, and says which are the best; the step itself, which is learned
-from, then leads to those only. After the last step the number is the score: all are then judged, and what is learned
-flows back through the best and the true answer, whose shares of the softmax are nearly all of it.
+from, then leads to those only. After the last step the number is the score. Then it is learned from the best, from the
+true answer, and from some others drawn at random, each of which stands for many: the sum in the softmax is the same on
+average (a sum over a sample of known shares; Horvitz & Thompson, 1952).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import in_plain_torch, propagate
 from cortigraph.reasoning.reasoners.path.frontier import Frontier, Step, Walked, arranged, expand, facts_of
-from cortigraph.reasoning.reasoners.path.fused import Judge, judged
+from cortigraph.reasoning.reasoners.path.fused import Judge, judged, keep_mask
 from cortigraph.reasoning.reasoners.path.layer import Layer
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 from cortigraph.reasoning.reasoners.threads import follow_torch
@@ -54,21 +55,22 @@ class Scout:
             layer: The step; nothing of it is dropped.
             gate: Tells the worth of a state.
             most: How many, at most, for each query.
-            judge: Tells scores, which are then what counts; the tail of a fact that is asked for is always taken.
+            judge: Tells scores, which are then what counts; for the last step.
             walks: Whether the step is wanted at all.
 
         Returns:
-            The step; and the scores of all that it would reach, (queries, entities), NaN elsewhere; empty without a
-            judge.
+            The step; and with a judge, of all that it would reach, (queries, entities), NaN elsewhere: their scores,
+            or if the step is wanted, what is to be added to the scores after it, -1e9 where it does not lead.
         """
         scores = self.state.new_full((len(self.query) if judge else 0, self.edges.nodes), torch.nan)
+        seed = int(torch.randint(2**31, ())) if judge and walks else 0
         with torch.no_grad():
             look = self._plain if in_plain_torch() else self._compiled
-            walked = look(layer, gate, most, judge, walks, scores)
+            walked = look(layer, gate, most, judge, walks, seed, scores)
         return arranged(self.frontier, walked, self.edges.relations) if walks else None, scores
 
     def _compiled(
-        self, layer: Layer, gate: nn.Linear, most: int, judge: Judge | None, walks: bool, scores: Tensor
+        self, layer: Layer, gate: nn.Linear, most: int, judge: Judge | None, walks: bool, seed: int, scores: Tensor
     ) -> Walked:
         edges, out, found = self.edges, self.edges.by_source, Walked.empty(self.frontier, self.edges)
         verdict = (judge.weight.T, judge.asked, judge.last) if judge else (self.state[:0].T, self.query, self.state[0])
@@ -78,15 +80,15 @@ class Scout:
         _loops().look(
             self.frontier.first, self.frontier.entity, out.first, out.left, out.right,
             facts_of(self.frontier, self.hidden), found.turns, edges.relations // 2, edges.relations,
-            *(each.detach().contiguous().numpy() for each in tensors), most, walks,
+            *(each.detach().contiguous().numpy() for each in tensors), most, _others(most), seed, walks,
             found.room, found.source, found.relation, found.target, found.entity, found.counts, scores.numpy(),
         )  # fmt: skip
-        if judge is not None:
+        if judge is not None and not walks:
             scores += judge.shift
         return found
 
     def _plain(
-        self, layer: Layer, gate: nn.Linear, most: int, judge: Judge | None, walks: bool, scores: Tensor
+        self, layer: Layer, gate: nn.Linear, most: int, judge: Judge | None, walks: bool, seed: int, scores: Tensor
     ) -> Walked:
         step, found = expand(self.frontier, self.edges, self.hidden), Walked.empty(self.frontier, self.edges)
         rows, entity = step.frontier.query, step.frontier.entity
@@ -96,15 +98,25 @@ class Scout:
         assert worth is not None
         values = worth if judge is None else judged(state, judge, rows)
         if judge is not None:
-            scores[torch.from_numpy(rows), torch.from_numpy(entity)] = values
+            scores[torch.from_numpy(rows), torch.from_numpy(entity)] = -1e9 if walks else values
         facts, fresh = facts_of(self.frontier, self.hidden), np.ones(len(rows), dtype=bool)
         fresh[step.old] = False
         source, kind = step.by_source.owners, step.by_source.right % self.edges.relations
         for query in range(len(facts)):
             new = np.flatnonzero(fresh & (rows == query))
             best = new[np.argsort(-values.numpy()[new], kind="stable")[:most]]
-            answer = new[entity[new] == facts[query, 2]] if judge is not None else new[:0]
-            kept = np.concatenate([np.flatnonzero(~fresh & (rows == query)), np.union1d(best, answer)])
+            if judge is not None and walks:
+                best = np.union1d(best, new[entity[new] == facts[query, 2]])
+                rest, others = max(0, len(new) - most), _others(most)
+                count = max(rest, others)
+                drawn = keep_mask(1, self.edges.nodes, 1 - others / count, seed + query)[0].numpy() > 0
+                drawn = np.setdiff1d(new[drawn[entity[new]]], best)
+                scores[query, torch.from_numpy(entity[drawn])] = float(np.log(count / others))
+                scores[
+                    query, torch.from_numpy(entity[np.concatenate([best, np.flatnonzero(~fresh & (rows == query))])])
+                ] = 0
+                best = np.concatenate([best, drawn])
+            kept = np.concatenate([np.flatnonzero(~fresh & (rows == query)), np.sort(best)])
             number = np.full(len(rows), -1)
             number[kept] = np.arange(len(kept))
             walked = np.flatnonzero(number[step.by_source.left] >= 0)
@@ -115,6 +127,11 @@ class Scout:
             found.target[edges] = number[step.by_source.left[walked]]
             found.counts[query] = len(kept), len(walked)
         return found
+
+
+def _others(most: int) -> int:
+    """How many are drawn from those that are not among the best."""
+    return max(1, most // 2)
 
 
 def _loops() -> Any:

@@ -26,6 +26,9 @@ class PathSettings(BaseModel):
         most_asked: The same when it is asked, and not trained; else `most`. Wider is slower, and finds more.
         dropout: Share of what a layer adds that is hidden while training.
         edge_drop: Share of facts that are hidden in each training step.
+        hides: What a question hides while training: `fact`, its own edge alone; `pair`, all edges between its head and
+            its answer; `auto`, the pair where held-out facts hardly ever join what another edge joins already, as in
+            FB15k-237, from which such were removed: else it is learned from what will not be there.
         epochs: At most so many passes over the facts, in both directions.
         seconds: No step begins after so long; the result then depends on the machine's speed.
         batch: Queries of a step.
@@ -48,6 +51,7 @@ class PathSettings(BaseModel):
     most_asked: _Count | None = None
     dropout: _Share = 0.1
     edge_drop: _Share = 0.0
+    hides: Literal["auto", "fact", "pair"] = "auto"
     epochs: _Count = 10
     seconds: _Positive | None = None
     batch: _Count = 32
