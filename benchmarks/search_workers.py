@@ -1,6 +1,6 @@
 """A search of unequal candidates on two workers, beside the same on one.
 
-    python benchmarks/search_workers.py [--candidates 32] [--workers 2] [--epochs 6] [--samples 600]
+    python benchmarks/search_workers.py [--candidates 32] [--workers 2] [--epochs 16] [--samples 1000]
 
 The search is random, so that both try the same candidates. Workers are processes with one thread each, started and
 warm before the clock runs: what is measured is how candidates are shared out, and not how long an interpreter takes to
@@ -123,8 +123,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--candidates", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--samples", type=int, default=600)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--samples", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, fresh() as (store, home):
         brain = Brain(store, home)

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from cortigraph.train.buckets import buckets
 from cortigraph.train.engine import Engine, Finish
 
 __all__ = ["TorchEngine"]
 
 _TIMEOUT = timedelta(seconds=600)  # who watches a group gives up sooner, and names the rank that is missing
-_BUCKET = 4 << 20  # bytes of gradients that travel together: large enough for the line, small enough to begin early
 
 
 class TorchEngine(Engine):
@@ -75,7 +75,7 @@ class TorchEngine(Engine):
 
 @dataclass
 class _Bucket:
-    parameters: list[Parameter] = field(default_factory=list)
+    parameters: list[Parameter]
     views: list[Tensor] = field(default_factory=list)
     flat: Tensor = field(default_factory=lambda: torch.zeros(0))
     missing: int = 0
@@ -95,17 +95,8 @@ class _Averaging:
 
     def __init__(self, parameters: Sequence[Parameter], size: int, half: bool) -> None:
         self._size = size
-        self._buckets: list[_Bucket] = []
+        self._buckets = [_Bucket(each) for each in buckets(parameters)]
         self._next = 0
-        filled: dict[torch.dtype, int] = {}
-        last: dict[torch.dtype, _Bucket] = {}
-        for parameter in reversed(parameters):  # gradients come from the last layer on
-            kind = parameter.dtype
-            if kind not in last or filled[kind] >= _BUCKET:
-                last[kind], filled[kind] = _Bucket(), 0
-                self._buckets.append(last[kind])
-            last[kind].parameters.append(parameter)
-            filled[kind] += parameter.nbytes
         for bucket in self._buckets:
             sizes = [parameter.numel() for parameter in bucket.parameters]
             kind = torch.float16 if half else bucket.parameters[0].dtype

@@ -12,6 +12,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from cortigraph.graph.errors import SetupError
+from cortigraph.train.buckets import buckets
 from cortigraph.train.engine import Engine, Finish
 
 __all__ = ["HorovodEngine", "import_horovod", "why_missing"]
@@ -30,15 +31,28 @@ class HorovodEngine(Engine):
         super().__init__(rank=self._hvd.rank(), size=self._hvd.size())
 
     def _distribute(self, optimizer: Optimizer, named: list[tuple[str, Parameter]], half: bool) -> Optimizer:
-        # Horovod's `DistributedOptimizer`: each gradient is averaged as soon as it is there, in named buckets.
+        # Horovod's `DistributedOptimizer`: a bucket of gradients is averaged as soon as it is full. One by one they are
+        # agreed upon one by one, every few milliseconds, by a thread that takes its time from the backward pass.
         for _, parameter in named:
             # Horovod sends contiguous memory only, and a gradient is laid out as its parameter.
             parameter.data = parameter.data.contiguous()
         kind = self._hvd.Compression.fp16 if half else self._hvd.Compression.none
         wrapped: Optimizer = self._hvd.DistributedOptimizer(
-            optimizer, named_parameters=named, op=self._hvd.Average, compression=kind, groups=1
-        )
+            optimizer, named_parameters=named, op=self._hvd.Average, compression=kind,
+            groups=buckets([parameter for _, parameter in named]),
+        )  # fmt: skip
         return wrapped
+
+    def step(self, optimizer: Optimizer) -> None:
+        hooked: Any = optimizer
+        if self.size > 1:
+            sent = [key if isinstance(key, tuple) else (key,) for key in hooked._handles]
+            # One that is not made here, perhaps on another rank, is zero: its bucket would wait for it forever.
+            for parameter in hooked._requires_update.difference(*sent):
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                hooked._make_hook(parameter)()
+        super().step(optimizer)
 
     def _start_sum(self, tensor: Tensor) -> Finish:
         handle = self._hvd.allreduce_async(tensor.contiguous(), op=self._hvd.Sum)

@@ -39,6 +39,21 @@ def exercise(engine: Engine, arguments: Mapping[str, JsonValue], report: Report)
     }
 
 
+@task("branches")
+def branches(engine: Engine, arguments: Mapping[str, JsonValue], report: Report) -> Mapping[str, JsonValue]:
+    """Each rank trains a part of its own beside a common one, in turn; the third is used by nobody."""
+    net = nn.ModuleList(nn.Linear(1, 1, bias=False) for _ in range(4))
+    for layer in net:
+        nn.init.zeros_(layer.weight)
+    optimizer = engine.distribute(torch.optim.SGD(net.parameters(), lr=1.0), net.named_parameters())
+    for step in range(3):
+        optimizer.zero_grad()
+        own = (engine.rank + step) % 2
+        (net[3](torch.ones(1)) + net[own](torch.ones(1))).sum().backward()
+        engine.step(optimizer)
+    return {"weights": [float(layer.weight) for layer in net]}
+
+
 @task("absent")
 def absent(engine: Engine, arguments: Mapping[str, JsonValue], report: Report) -> Mapping[str, JsonValue]:
     """One rank lives on, and never comes to where the others wait."""
