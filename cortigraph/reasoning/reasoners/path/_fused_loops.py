@@ -11,7 +11,7 @@ import numpy as np
 
 from cortigraph.reasoning.reasoners.path._products import ROWS, add_inner, add_outer
 
-__all__ = ["BLOCKS", "judge", "judge_back", "mask", "renew", "renew_back"]
+__all__ = ["BLOCKS", "judge", "judge_back", "kept", "mask", "moments_of", "renew", "renew_back"]
 
 EPSILON = 1e-5  # as torch has it
 BLOCKS = 64  # fixed, so that sums over rows are added in the same order with any number of threads
@@ -28,6 +28,19 @@ def kept(place: Any, seed: Any, limit: Any) -> Any:
     bits = np.uint32((bits ^ (bits >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     bits = np.uint32((bits ^ (bits >> np.uint32(13))) * np.uint32(0xC2B2AE35))
     return np.uint32(bits ^ (bits >> np.uint32(16))) >= limit
+
+
+@_inline  # type: ignore[untyped-decorator]
+def moments_of(x: Any, row: Any) -> Any:
+    """The mean of a row, and one by its standard deviation."""
+    width = x.shape[1]
+    mean, spread = x.dtype.type(0), x.dtype.type(0)
+    for column in range(width):
+        mean += x[row, column]
+    mean /= x.dtype.type(width)
+    for column in range(width):
+        spread += (x[row, column] - mean) ** 2
+    return mean, x.dtype.type(1) / np.sqrt(spread / x.dtype.type(width) + x.dtype.type(EPSILON))
 
 
 @_inline  # type: ignore[untyped-decorator]
@@ -72,14 +85,7 @@ def renew(
                 row += alike
             for row in range(tile, tile + count):
                 place = before[row]
-                mean = x.dtype.type(0)
-                for column in range(width):
-                    mean += x[row, column]
-                mean /= x.dtype.type(width)
-                spread = x.dtype.type(0)
-                for column in range(width):
-                    spread += (x[row, column] - mean) ** 2
-                inverse = x.dtype.type(1) / np.sqrt(spread / x.dtype.type(width) + x.dtype.type(EPSILON))
+                mean, inverse = moments_of(x, row)
                 moments[row, 0], moments[row, 1] = mean, inverse
                 for column in range(width):
                     new = (x[row, column] - mean) * inverse * scale[column] + shift[column]

@@ -98,7 +98,7 @@ class Scout:
         assert worth is not None
         values = worth if judge is None else judged(state, judge, rows)
         if judge is not None:
-            scores[torch.from_numpy(rows), torch.from_numpy(entity)] = -1e9 if walks else values
+            scores[torch.from_numpy(rows), torch.from_numpy(entity)] = _loops().DROPPED if walks else values
         facts, fresh = facts_of(self.frontier, self.hidden), np.ones(len(rows), dtype=bool)
         fresh[step.old] = False
         source, kind = step.by_source.owners, step.by_source.right % self.edges.relations
