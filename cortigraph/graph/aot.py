@@ -28,6 +28,7 @@ FLAGS = (
     "--sun-misc-unsafe-memory-access=allow",
 )
 _SECONDS = 600
+_TELLS = "preparing Java's classes, so that later starts are quick (about 40 s, once)"
 _KEPT = 2  # so many environments on one machine, perhaps; 190 MB each
 _QUIET = "-Xlog:aot*=off"
 
@@ -90,21 +91,26 @@ def prepare(jars: Path, progress: Progress | None = None) -> bool:
     if target.exists():
         return True
     if progress is not None:
-        progress(0, 1, "preparing Java's classes, so that later starts are quick (about 40 s, once)")
+        progress(0, 1, _TELLS)
     with contextlib.suppress(OSError, subprocess.SubprocessError), FileLock(jars / "preparing.lock"):
         for left_over in jars.glob("preparing-*"):  # of a process that was killed: we hold the lock
             shutil.rmtree(left_over, ignore_errors=True)
-        if target.exists():  # another process made it while we waited
-            return True
-        with tempfile.TemporaryDirectory(prefix="preparing-", dir=jars) as folder:
-            made = Path(folder) / "classes.aot"
-            command = [sys.executable, "-m", "cortigraph.graph._record", str(jars), str(made)]
-            subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, timeout=_SECONDS, check=True)
-            made.replace(target)
-        others = sorted(jars.glob("classes-*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in others[_KEPT:]:
-            old.unlink()
+        if not target.exists():  # another process may have made it while we waited
+            _make(target, jars)
+    if progress is not None:
+        progress(1, 1, _TELLS)
     return target.exists()
+
+
+def _make(target: Path, jars: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="preparing-", dir=jars) as folder:
+        made = Path(folder) / "classes.aot"
+        command = [sys.executable, "-m", "cortigraph.graph._record", str(jars), str(made)]
+        subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, timeout=_SECONDS, check=True)
+        made.replace(target)
+    others = sorted(jars.glob("classes-*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in others[_KEPT:]:
+        old.unlink()
 
 
 def _jpype_jar() -> Path:

@@ -154,7 +154,6 @@ def test_a_part_that_another_rank_trains_alone(group: Trainer) -> None:
     assert answer["weights"] == [-1.5, -1.5, 0.0, -3.0]
 
 
-
 def test_mistakes_come_back_and_the_group_goes_on(group: Trainer, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="classes"):
         group.fit(job_of(dataset, tmp_path / "a", blueprint=recogniser(dataset, "image", classes=5)))

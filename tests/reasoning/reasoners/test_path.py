@@ -182,3 +182,11 @@ def test_all_between_head_and_answer_is_hidden_where_held_out_facts_stand_alone(
         found[hides] = evaluate(reasoner, doubled, held, known).mrr
     assert found["fact"] < found["pair"] - 0.1
     assert found["auto"] == found["pair"]
+
+
+def test_large_graphs_are_cut_by_themselves():
+    facts, held = ring(24)
+    for way, limit, most in (("auto", 23, 400), ("outwards", 23, 400), ("auto", 24, None), ("everywhere", 23, None)):
+        reasoner = train_path(facts, held, small(way, everywhere_up_to=limit, epochs=1))
+        assert reasoner.settings.most == most, (way, limit)
+    assert train_path(facts, held, small("auto", everywhere_up_to=1, most=7, epochs=1)).settings.most == 7

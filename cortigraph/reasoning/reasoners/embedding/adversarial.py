@@ -6,7 +6,7 @@ entities for it alone: as many are scored as are chosen, none is shared and none
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from cortigraph.reasoning.reasoners.embedding.settings import DistanceSettings
 from cortigraph.reasoning.reasoners.embedding.watch import OnEpoch, Watch
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.reasoning.reasoners.threads import follow_torch
 
 __all__ = ["AdversarialSteps", "train_distance"]
 
@@ -132,9 +133,7 @@ class AdversarialSteps:
         Returns:
             The sum of their losses.
         """
-        from cortigraph.reasoning.reasoners.embedding import _distance_steps as steps
-
-        scorer, settings = self._scorer, self._settings
+        steps, scorer, settings = _steps(), self._scorer, self._settings
         heads, (rows, signs) = np.ascontiguousarray(triples[:, 0]), scorer.signed(triples[:, 1])
         moves = signs * scorer.relation[rows]
         asked = scorer.move(scorer.entity[heads], moves)
@@ -151,9 +150,15 @@ class AdversarialSteps:
         return float(loss.sum(dtype=np.float64))
 
     def _relations(self, rows: Rows, to_moves: Vectors, share: np.float32) -> None:
-        from cortigraph.reasoning.reasoners.embedding import _distance_steps as steps
-
+        steps = _steps()
         spread = np.pi if self._scorer.pairs else self._reach
         rate = np.float32(self._settings.learning_rate * spread)
         groups = steps.grouped(rows, len(self._scorer.relation))
         steps.adagrad(*groups, to_moves, self._scorer.relation, self.squares[1], rate, share)
+
+
+def _steps() -> Any:
+    from cortigraph.reasoning.reasoners.embedding import _distance_steps
+
+    follow_torch()
+    return _distance_steps

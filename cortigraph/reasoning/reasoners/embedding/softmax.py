@@ -22,6 +22,7 @@ from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings
 from cortigraph.reasoning.reasoners.embedding.watch import OnEpoch, Watch
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.reasoning.reasoners.threads import follow_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -185,8 +186,6 @@ class SoftmaxSteps:
         Returns:
             The sum of the losses of its facts, without N3.
         """
-        from cortigraph.reasoning.reasoners.embedding._softmax_steps import queries_to_tables
-
         entity, relation = self.entity, self.relation
         share = np.float32(1 / len(batch.tails))
         asked = product(entity.values[batch.heads], relation.values[batch.relations])
@@ -195,7 +194,7 @@ class SoftmaxSteps:
         loss, to_asked = entity.softmax(asked, rows, batch.tails, counts * share)
         if self._settings.relation_weight:
             self._tell_relations(batch, rows)
-        queries_to_tables(
+        _steps().queries_to_tables(
             batch.heads, batch.relations, batch.first, batch.tails, asked, to_asked, entity.values, relation.values,
             entity.sparse, relation.sparse, share, np.float32(self._settings.regularization * share),
         )  # fmt: skip
@@ -204,8 +203,6 @@ class SoftmaxSteps:
         return loss
 
     def _tell_relations(self, batch: Batch, rows: Rows) -> None:
-        from cortigraph.reasoning.reasoners.embedding._softmax_steps import facts_to_tables
-
         heads, relations = batch.heads[rows], batch.relations[rows]
         values = self.entity.values
         left = values[heads]
@@ -215,7 +212,7 @@ class SoftmaxSteps:
         _, to_pair = self.relation.softmax(pair, np.arange(len(heads)), relations, np.full(len(heads), share))
         to_pair -= share * self.relation.values[relations]
         np.subtract.at(self.relation.sparse, relations, share * pair)
-        facts_to_tables(heads, batch.tails, to_pair, values, self.entity.sparse)
+        _steps().facts_to_tables(heads, batch.tails, to_pair, values, self.entity.sparse)
 
 
 class _Table:
@@ -241,12 +238,10 @@ class _Table:
         """
         import torch
 
-        from cortigraph.reasoning.reasoners.embedding._softmax_steps import exponentials
-
         scores = _multiply(torch.from_numpy(asked).to(self._copy.dtype), self._copy.T)
         right = scores[torch.from_numpy(rows), torch.from_numpy(true)].float().sum().item()
         largest, totals = np.empty((2, len(asked)), dtype=np.float32)
-        exponentials(_plain(scores), largest, totals)
+        _steps().exponentials(_plain(scores), largest, totals)
         factors = (weights / totals).astype(np.float32)[:, None]
         to_asked: Vectors = _multiply(scores, self._copy).float().numpy() * factors
         _multiply(scores.T, torch.from_numpy(asked * factors).to(self._copy.dtype), self._dense)
@@ -259,12 +254,10 @@ class _Table:
             rate: Learning rate.
             used: Rows that have a gradient in `sparse`.
         """
-        from cortigraph.reasoning.reasoners.embedding._softmax_steps import update
-
         for rows in used:
             self._used[rows] = True
         tables = (_plain(self._dense), self.sparse, self._used)
-        update(self.values, self.squares, *tables, np.float32(rate), _plain(self._copy))
+        _steps().update(self.values, self.squares, *tables, np.float32(rate), _plain(self._copy))
 
 
 def _half(settings: ComplExSettings) -> bool:
@@ -292,3 +285,10 @@ def _plain(tensor: Tensor) -> Any:
     import torch
 
     return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _steps() -> Any:
+    from cortigraph.reasoning.reasoners.embedding import _softmax_steps
+
+    follow_torch()
+    return _softmax_steps

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["FoundationSettings", "PathSettings"]
 
+MOST, MOST_ASKED = 400, 2000  # of FB15k-237 and WN18RR more find little, and take long
+
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Count = Annotated[int, Field(ge=1)]
@@ -22,7 +24,8 @@ class PathSettings(BaseModel):
         way: `everywhere` keeps states of all entities, `outwards` only of those that a query has reached; `auto`
             goes everywhere on graphs of up to `everywhere_up_to` entities.
         everywhere_up_to: See `way`.
-        most: On the way outwards, how many newly reached entities a step keeps for each query; all if left out.
+        most: On the way outwards, how many newly reached entities a step keeps for each query. If it is left out, 400
+            where the graph has more than `everywhere_up_to` entities, and 2,000 when it is asked, else all.
         most_asked: The same when it is asked, and not trained; else `most`. Wider is slower, and finds more.
         dropout: Share of what a layer adds that is hidden while training.
         edge_drop: Share of facts that are hidden in each training step.
@@ -68,6 +71,12 @@ class PathSettings(BaseModel):
         if self.most_asked is not None and self.most is None:
             raise ValueError("most_asked needs most: only what is trained with some learns which to choose")
         return self
+
+    def for_graph(self, entities: int) -> Self:
+        """With what is left out settled for a graph of so many entities."""
+        if self.most is not None or self.way == "everywhere" or entities <= self.everywhere_up_to:
+            return self
+        return self.model_copy(update={"most": MOST, "most_asked": MOST_ASKED})
 
 
 class FoundationSettings(PathSettings):

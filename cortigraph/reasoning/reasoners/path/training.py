@@ -84,7 +84,7 @@ def train_path(
         >>> reasoner.relations
         ('to',)
     """
-    settings = settings or PathSettings()
+    settings = (settings or PathSettings()).for_graph(len(facts.entities))
     reasoner = PathReasoner(facts.relations, settings)
     if start is not None:
         reasoner.take(start)
@@ -117,7 +117,7 @@ def train_foundation(
     Raises:
         InputError: A graph has no facts, or there is no graph.
     """
-    settings = settings or FoundationSettings()
+    settings = (settings or FoundationSettings()).for_graph(max([0, *(len(facts.entities) for facts, _ in graphs)]))
     reasoner = FoundationReasoner(settings)
     if start is not None:
         reasoner.take(start)
