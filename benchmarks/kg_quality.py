@@ -67,8 +67,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "complex": {"rank": 256, "regularization": 0.1, "seconds": 600, "epochs": 200},
     },
     "FB15k-237": {
-        "reasoner": "path",
-        "path": {"layers": 4, "way": "outwards", "most": 400, "seconds": 14000, "epochs": 2, "checks": 8},
+        "reasoner": "ensemble",
+        "members": "path,complex",
+        "path": {
+            "layers": 4,
+            "way": "outwards",
+            "most": 400,
+            "most_asked": 2000,
+            "epochs": 2,
+            "seconds": 4700,
+            "checks": 4,
+            "watched": 1200,
+        },
         "complex": {"rank": 512, "relation_weight": 4, "seconds": 1350, "patience": 4},
     },
 }
