@@ -66,6 +66,6 @@ def test_one_that_was_made_of_other_jars_is_passed_over(folder):
 def test_one_that_cannot_be_made_leaves_nothing_behind(tmp_path):
     (tmp_path / "preparing-killed").mkdir()
     told = []
-    assert not aot.prepare(tmp_path, lambda done, total, text: told.append(text))
+    assert not aot.prepare(tmp_path, lambda done, total, text: told.append((done, total)))
     assert [path.name for path in tmp_path.iterdir() if path.name != "preparing.lock"] == []
-    assert len(told) == 1
+    assert told == [(0, 1), (1, 1)], "its line ends, whatever came of it"
