@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from cortigraph.reasoning.reasoners.facts import Facts
 
-__all__ = ["Limits", "Reasoner", "Scores", "check_queries"]
+__all__ = ["EXCLUDED", "Limits", "Reasoner", "Scores", "check_queries"]
 
 Scores = NDArray[np.float32]
+EXCLUDED = -1e9  # a score that a softmax leaves out: far below any other, and yet a number
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from cortigraph.reasoning.reasoners.structure import Rows, Segments
-from cortigraph.reasoning.reasoners.threads import follow_torch
+from cortigraph.reasoning.reasoners.threads import compiled
 
 __all__ = ["Edges", "in_plain_torch", "propagate", "sums_and_products", "sums_of_products"]
 
@@ -147,10 +147,7 @@ def sums_and_products(
 
 
 def _loops() -> Any:
-    from cortigraph.reasoning.reasoners import _message_loops
-
-    follow_torch()
-    return _message_loops
+    return compiled("cortigraph.reasoning.reasoners._message_loops")
 
 
 def _ahead(table: Tensor) -> int:

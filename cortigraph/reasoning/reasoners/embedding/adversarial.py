@@ -19,7 +19,7 @@ from cortigraph.reasoning.reasoners.embedding.settings import DistanceSettings
 from cortigraph.reasoning.reasoners.embedding.watch import OnEpoch, Watch
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
-from cortigraph.reasoning.reasoners.threads import follow_torch
+from cortigraph.reasoning.reasoners.threads import compiled
 
 __all__ = ["AdversarialSteps", "train_distance"]
 
@@ -158,7 +158,4 @@ class AdversarialSteps:
 
 
 def _steps() -> Any:
-    from cortigraph.reasoning.reasoners.embedding import _distance_steps
-
-    follow_torch()
-    return _distance_steps
+    return compiled("cortigraph.reasoning.reasoners.embedding._distance_steps")

@@ -15,7 +15,7 @@ from cortigraph.reasoning.reasoners.base import Scores
 from cortigraph.reasoning.reasoners.embedding.closed import Closed, Vectors
 from cortigraph.reasoning.reasoners.embedding.complex import product
 from cortigraph.reasoning.reasoners.structure import Rows
-from cortigraph.reasoning.reasoners.threads import follow_torch
+from cortigraph.reasoning.reasoners.threads import compiled
 
 __all__ = ["Distance", "RotatE", "TransE"]
 
@@ -58,11 +58,8 @@ class Distance(Closed):
         return self.move(self.entity[heads], signs * self.relation[rows])
 
     def _score(self, asked: Vectors, table: Vectors) -> Scores:
-        from cortigraph.reasoning.reasoners.embedding._distance_steps import distances
-
-        follow_torch()
         out = np.empty((len(asked), len(table)), dtype=np.float32)
-        distances(asked, table, self.pairs, out)
+        compiled("cortigraph.reasoning.reasoners.embedding._distance_steps").distances(asked, table, self.pairs, out)
         return np.negative(out, out=out)
 
 

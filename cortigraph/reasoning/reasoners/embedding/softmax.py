@@ -22,7 +22,7 @@ from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings
 from cortigraph.reasoning.reasoners.embedding.watch import OnEpoch, Watch
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
-from cortigraph.reasoning.reasoners.threads import follow_torch
+from cortigraph.reasoning.reasoners.threads import compiled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -288,7 +288,4 @@ def _plain(tensor: Tensor) -> Any:
 
 
 def _steps() -> Any:
-    from cortigraph.reasoning.reasoners.embedding import _softmax_steps
-
-    follow_torch()
-    return _softmax_steps
+    return compiled("cortigraph.reasoning.reasoners.embedding._softmax_steps")

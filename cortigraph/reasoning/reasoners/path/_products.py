@@ -72,8 +72,9 @@ def _tile(across: bool) -> Callable[..., Any]:
                 builder.store(builder.fadd(so_far, builder.load(total)), goal, align=align)
             return context.get_dummy_value()
 
-        place = types.intp
-        return types.void(left, place, place, right, place, place, place, into, place), generate
+        integer = types.intp
+        given = left, integer, integer, right, integer, integer, integer, into, integer
+        return types.void(*given), generate
 
     return typed
 

@@ -7,13 +7,12 @@ from typing import Any
 import numba
 import numpy as np
 
+from cortigraph.reasoning.reasoners.base import EXCLUDED
 from cortigraph.reasoning.reasoners.path._frontier_loops import unseen
 from cortigraph.reasoning.reasoners.path._fused_loops import kept, moments_of
 from cortigraph.reasoning.reasoners.path._products import ROWS, add_inner
 
 __all__ = ["look"]
-
-DROPPED = -1e9  # far below any score
 
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 _jit = numba.njit(fastmath=_FAST, parallel=True, cache=True, error_model="numpy")
@@ -32,7 +31,7 @@ def look(
     `from_sums`, `from_state` and `from_new` are (in, out). A score that nothing leads to is left as it is. If it
     `walks`, the edges that lead to the best, and to what was reached before, are written down. If it judges too,
     they also lead to the answer and to some others, and instead of scores there is what to add to them: nothing to
-    those that stand for themselves, to the others the logarithm of how many each stands for, and -1e9 to the rest.
+    those that stand for themselves, to the others the logarithm of how many each stands for; `EXCLUDED` to the rest.
     """
     nodes, width, judges = len(out) - 1, state.shape[1], len(scores) > 0
     for part in numba.prange(len(turns)):
@@ -199,7 +198,7 @@ def draw(
         elif kept(which, seed + asking, limit):
             best[row], scores[asking, which] = 1, np.log(rest / others)
         else:
-            scores[asking, which] = DROPPED
+            scores[asking, which] = EXCLUDED
 
 
 @_part  # type: ignore[untyped-decorator]

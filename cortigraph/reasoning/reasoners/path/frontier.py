@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from cortigraph.reasoning.reasoners.structure import Rows, Segments, Structure
-from cortigraph.reasoning.reasoners.threads import follow_torch
+from cortigraph.reasoning.reasoners.threads import compiled
 
-__all__ = ["Frontier", "Step", "Walked", "arranged", "begin", "expand", "facts_of"]
+__all__ = ["Frontier", "Step", "Walked", "arranged", "begin", "expand", "hidden_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def expand(frontier: Frontier, edges: Structure, hidden: Rows | None = None) -> 
     """
     found, out = Walked.empty(frontier, edges), edges.by_source
     _loops().walk(
-        frontier.first, frontier.entity, out.first, out.left, out.right, facts_of(frontier, hidden), found.turns,
+        frontier.first, frontier.entity, out.first, out.left, out.right, hidden_of(frontier, hidden), found.turns,
         edges.relations // 2, found.room, found.source, found.relation, found.target, found.entity, found.counts,
         edges.nodes,
     )  # fmt: skip
@@ -129,7 +129,7 @@ class Walked:
         return cls(room, source, relation, target, entity, counts, _turns(np.diff(room), torch.get_num_threads()))
 
 
-def facts_of(frontier: Frontier, hidden: Rows | None) -> Rows:
+def hidden_of(frontier: Frontier, hidden: Rows | None) -> Rows:
     """For each query the edge that it must not see; -1 where there is none."""
     queries = len(frontier.first) - 1
     return np.full((queries, 3), -1, dtype=np.int64) if hidden is None else np.ascontiguousarray(hidden)
@@ -169,7 +169,4 @@ def _turns(work: Rows, threads: int) -> Rows:
 
 
 def _loops() -> Any:
-    from cortigraph.reasoning.reasoners.path import _frontier_loops
-
-    follow_torch()
-    return _frontier_loops
+    return compiled("cortigraph.reasoning.reasoners.path._frontier_loops")

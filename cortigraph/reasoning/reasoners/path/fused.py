@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import Edges, in_plain_torch, sums_and_products, sums_of_products
 from cortigraph.reasoning.reasoners.structure import Rows
-from cortigraph.reasoning.reasoners.threads import follow_torch
+from cortigraph.reasoning.reasoners.threads import compiled
 
 __all__ = ["Judge", "Weights", "judged", "keep_mask", "stepped"]
 
@@ -200,7 +200,4 @@ def _numpy(*tensors: Tensor) -> list[Any]:
 
 
 def _loops() -> Any:
-    from cortigraph.reasoning.reasoners.path import _fused_loops
-
-    follow_torch()
-    return _fused_loops
+    return compiled("cortigraph.reasoning.reasoners.path._fused_loops")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import Edges, in_plain_torch, propagate
+from cortigraph.reasoning.reasoners.path.frontier import Step
 from cortigraph.reasoning.reasoners.path.fused import Weights, keep_mask, stepped
 from cortigraph.reasoning.reasoners.structure import Rows
 
@@ -33,6 +34,11 @@ class Way:
     at: Rows
     old: Rows | None = None
 
+    @classmethod
+    def along(cls, step: Step) -> Way:
+        """That of a step outwards."""
+        return cls(step, step.frontier.first[:-1], step.old)  # the head is the first that is reached
+
 
 class Layer(nn.Module):
     """Renews the states of all rows.
@@ -50,7 +56,13 @@ class Layer(nn.Module):
         self.dropout = dropout
 
     def forward(
-        self, state: Tensor, table: Tensor, query: Tensor, way: Way, gate: nn.Linear | None = None
+        self,
+        state: Tensor,
+        table: Tensor,
+        query: Tensor,
+        way: Way,
+        gate: nn.Linear | None = None,
+        drops: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         """States after the step, and how much each is worth going on from.
 
@@ -60,16 +72,20 @@ class Layer(nn.Module):
             query: What is added to the sums of each head: (batch, width).
             way: Along which edges.
             gate: Tells the worth of a state, which counts as far as it is worth it; none where nothing is cut.
+            drops: Whether anything is dropped while training.
         """
         if in_plain_torch():
             sums = propagate(state.reshape(-1, table.shape[1]), table, way.edges).view(-1, state.shape[1])
             at, old = (None if each is None else torch.from_numpy(each) for each in (way.at, way.old))
             assert at is not None
-            return self.renewed(state, sums.index_put((at,), query, accumulate=True), old, gate)
-        weights = Weights(
+            return self.renewed(state, sums.index_put((at,), query, accumulate=True), old, gate, drops)
+        return stepped(state, table, query, self.weights(gate), way.edges, way.at, way.old, *self._dropped(drops))
+
+    def weights(self, gate: nn.Linear | None = None) -> Weights:
+        """What it has learned, and the gate."""
+        return Weights(
             self.from_state.weight, self.from_sums.weight, self.from_sums.bias, self.norm.weight, self.norm.bias, gate
         )
-        return stepped(state, table, query, weights, way.edges, way.at, way.old, *self._dropped())
 
     def renewed(
         self,
@@ -86,20 +102,20 @@ class Layer(nn.Module):
             sums: Of the messages that have come, and of queries at heads: (rows now, width).
             old: For each row before, its row now.
             gate: See `forward`.
-            drops: Whether anything is dropped while training.
+            drops: See `forward`.
         """
         if old is not None:
             state = torch.zeros_like(sums).index_copy(0, old, state)
         x = torch.addmm(self.from_sums.bias, state, self.from_state.weight.T)
         x = torch.addmm(x, sums, self.from_sums.weight.T)
         new = torch.relu(nn.functional.layer_norm(x, x.shape[1:], self.norm.weight, self.norm.bias))
-        dropout, seed = self._dropped() if drops else (0.0, 0)
+        dropout, seed = self._dropped(drops)
         state = state + (new * keep_mask(x.shape[0], x.shape[1], dropout, seed).to(x.dtype) if dropout else new)
         if gate is None:
             return state, None
         worth = gate(state)
         return state * torch.sigmoid(worth), worth.squeeze(1)
 
-    def _dropped(self) -> tuple[float, int]:
-        dropout = self.dropout if self.training else 0.0
+    def _dropped(self, drops: bool) -> tuple[float, int]:
+        dropout = self.dropout if drops and self.training else 0.0
         return dropout, int(torch.randint(2**31, ())) if dropout else 0

@@ -96,7 +96,7 @@ class PathNetwork(nn.Module):
 
         Returns:
             (batch, entities). Where frontiers are cut and it is learned from, they are for a softmax: what is not
-            learned from has -1e9, and what stands for many has the logarithm of how many added.
+            learned from has `EXCLUDED`, and what stands for many has the logarithm of how many added.
         """
         query, context = self.lexicon.context(relations, edges)
         frontier, state, last = begin(heads), query, len(self.layers) - 1
@@ -109,19 +109,14 @@ class PathNetwork(nn.Module):
             if most is None:
                 step = expand(frontier, edges, hidden)
             else:
-                scout, judge = Scout(frontier, state, table, query, edges, hidden), None
-                if number == last:
-                    judge = self.judge(query)
-                step, scores = scout.step(
-                    layer, self.priority, most, judge, walks=number < last or torch.is_grad_enabled()
-                )
-                if number == last:
+                judge = self.judge(query) if number == last else None
+                scout = Scout(frontier, state, table, query, edges, hidden)
+                step, scores = scout.step(layer, self.priority, most, judge, walks=not judge or torch.is_grad_enabled())
+                if judge:
                     missing = torch.where(torch.isnan(scores), missing, scores)
             if step is None:
                 return missing
-            # The head is the first that is reached.
-            way = Way(step, step.frontier.first[:-1], step.old)
-            state, _ = layer(state, table, query, way, self.gate(most is not None))
+            state, _ = layer(state, table, query, Way.along(step), self.gate(most is not None))
             frontier = step.frontier
         rows = frontier.query
         places = torch.from_numpy(rows), torch.from_numpy(frontier.entity)

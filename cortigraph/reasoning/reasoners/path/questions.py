@@ -8,12 +8,14 @@ joins, all edges between head and answer are hidden: else it is learned that the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cortigraph.reasoning.reasoners.base import EXCLUDED
 from cortigraph.reasoning.reasoners.evaluate import Known, Metrics, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
@@ -43,7 +45,6 @@ class Questions:
         self._triples = np.concatenate([facts.triples, inverse(facts.triples, relations)])
         self._true = Known(facts.triples, relations)
         held = facts.triples[:0] if valid is None else valid
-        _, self._pair = np.unique(_pairs(self._triples, len(facts.entities)), return_inverse=True)
         self._hides_pairs = settings.hides == "pair" or (settings.hides == "auto" and _set_apart(facts, held))
         self._known = Known(np.concatenate([facts.triples, held]), relations)
         watched = np.random.default_rng([settings.seed, 2, number]).permutation(len(held))[: settings.watched]
@@ -93,6 +94,11 @@ class Questions:
         found = evaluate(reasoner, self._facts, mine, self._known).ranks if len(mine) else none
         return Metrics(engine.gather(torch.from_numpy(found)).numpy()).mrr
 
+    @cached_property
+    def _pairs(self) -> Rows:
+        """The pair that each of its triples joins."""
+        return _pairs(self._triples, len(self._facts.entities))
+
     def _chosen(self, step: int) -> Rows:
         number, place = divmod(step, self.steps)
         if number != self._round[0]:
@@ -108,7 +114,7 @@ class Questions:
             keep &= np.tile(draw.random(count) >= self._settings.edge_drop, 2)
         if reasoner.goes_everywhere(edges):
             if self._hides_pairs:
-                keep &= ~np.isin(self._pair, self._pair[chosen])
+                keep &= ~np.isin(self._pairs, self._pairs[chosen])
             keep[chosen] = keep[(chosen + count) % (2 * count)] = False
         return edges.kept(keep)
 
@@ -117,7 +123,7 @@ class Questions:
         rows = np.repeat(np.arange(len(asked)), np.diff(first))
         other = answers != asked[rows, 2]
         places = (torch.from_numpy(rows[other]), torch.from_numpy(answers[other]))
-        return scores.index_put(places, scores.new_tensor(-1e9))
+        return scores.index_put(places, scores.new_tensor(EXCLUDED))
 
 
 def _pairs(triples: Rows, entities: int) -> Rows:

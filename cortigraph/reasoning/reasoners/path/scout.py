@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortigraph.reasoning.reasoners.kernel import in_plain_torch, propagate
-from cortigraph.reasoning.reasoners.path.frontier import Frontier, Step, Walked, arranged, expand, facts_of
+from cortigraph.reasoning.reasoners.base import EXCLUDED
+from cortigraph.reasoning.reasoners.kernel import in_plain_torch
+from cortigraph.reasoning.reasoners.path.frontier import Frontier, Step, Walked, arranged, expand, hidden_of
 from cortigraph.reasoning.reasoners.path.fused import Judge, judged, keep_mask
-from cortigraph.reasoning.reasoners.path.layer import Layer
+from cortigraph.reasoning.reasoners.path.layer import Layer, Way
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
-from cortigraph.reasoning.reasoners.threads import follow_torch
+from cortigraph.reasoning.reasoners.threads import compiled
 
 __all__ = ["Scout"]
 
@@ -60,7 +61,7 @@ class Scout:
 
         Returns:
             The step; and with a judge, of all that it would reach, (queries, entities), NaN elsewhere: their scores,
-            or if the step is wanted, what is to be added to the scores after it, -1e9 where it does not lead.
+            or if the step is wanted, what is to be added to the scores after it, `EXCLUDED` where it does not lead.
         """
         scores = self.state.new_full((len(self.query) if judge else 0, self.edges.nodes), torch.nan)
         seed = int(torch.randint(2**31, ())) if judge and walks else 0
@@ -74,12 +75,12 @@ class Scout:
     ) -> Walked:
         edges, out, found = self.edges, self.edges.by_source, Walked.empty(self.frontier, self.edges)
         verdict = (judge.weight.T, judge.asked, judge.last) if judge else (self.state[:0].T, self.query, self.state[0])
-        learned = (layer.from_sums.weight.T, layer.from_state.weight.T, layer.from_sums.bias, layer.norm.weight,
-                   layer.norm.bias, torch.cat([gate.weight[0], gate.bias]))  # fmt: skip
+        from_state, from_sums, *rest = layer.weights(gate).tensors()
+        learned = from_sums.T, from_state.T, *rest
         tensors = self.state, self.table, self.query, *learned, *verdict
         _loops().look(
             self.frontier.first, self.frontier.entity, out.first, out.left, out.right,
-            facts_of(self.frontier, self.hidden), found.turns, edges.relations // 2, edges.relations,
+            hidden_of(self.frontier, self.hidden), found.turns, edges.relations // 2, edges.relations,
             *(each.detach().contiguous().numpy() for each in tensors), most, _others(most), seed, walks,
             found.room, found.source, found.relation, found.target, found.entity, found.counts, scores.numpy(),
         )  # fmt: skip
@@ -92,31 +93,26 @@ class Scout:
     ) -> Walked:
         step, found = expand(self.frontier, self.edges, self.hidden), Walked.empty(self.frontier, self.edges)
         rows, entity = step.frontier.query, step.frontier.entity
-        sums = propagate(self.state, self.table, step)
-        sums.index_put_((torch.from_numpy(step.frontier.first[:-1]),), self.query, accumulate=True)
-        state, worth = layer.renewed(self.state, sums, torch.from_numpy(step.old), gate, drops=False)
-        assert worth is not None
+        state, worth = layer(self.state, self.table, self.query, Way.along(step), gate, drops=False)
         values = worth if judge is None else judged(state, judge, rows)
         if judge is not None:
-            scores[torch.from_numpy(rows), torch.from_numpy(entity)] = _loops().DROPPED if walks else values
-        facts, fresh = facts_of(self.frontier, self.hidden), np.ones(len(rows), dtype=bool)
+            scores[torch.from_numpy(rows), torch.from_numpy(entity)] = EXCLUDED if walks else values
+        hidden, fresh = hidden_of(self.frontier, self.hidden), np.ones(len(rows), dtype=bool)
         fresh[step.old] = False
         source, kind = step.by_source.owners, step.by_source.right % self.edges.relations
-        for query in range(len(facts)):
-            new = np.flatnonzero(fresh & (rows == query))
+        for query in range(len(hidden)):
+            old, new = (np.flatnonzero(each & (rows == query)) for each in (~fresh, fresh))
             best = new[np.argsort(-values.numpy()[new], kind="stable")[:most]]
             if judge is not None and walks:
-                best = np.union1d(best, new[entity[new] == facts[query, 2]])
-                rest, others = max(0, len(new) - most), _others(most)
-                count = max(rest, others)
+                best = np.union1d(best, new[entity[new] == hidden[query, 2]])
+                others = _others(most)
+                count = max(len(new) - most, others)
                 drawn = keep_mask(1, self.edges.nodes, 1 - others / count, seed + query)[0].numpy() > 0
                 drawn = np.setdiff1d(new[drawn[entity[new]]], best)
                 scores[query, torch.from_numpy(entity[drawn])] = float(np.log(count / others))
-                scores[
-                    query, torch.from_numpy(entity[np.concatenate([best, np.flatnonzero(~fresh & (rows == query))])])
-                ] = 0
+                scores[query, torch.from_numpy(entity[np.concatenate([old, best])])] = 0
                 best = np.concatenate([best, drawn])
-            kept = np.concatenate([np.flatnonzero(~fresh & (rows == query)), np.sort(best)])
+            kept = np.concatenate([old, np.sort(best)])
             number = np.full(len(rows), -1)
             number[kept] = np.arange(len(kept))
             walked = np.flatnonzero(number[step.by_source.left] >= 0)
@@ -135,7 +131,4 @@ def _others(most: int) -> int:
 
 
 def _loops() -> Any:
-    from cortigraph.reasoning.reasoners.path import _scout_loops
-
-    follow_torch()
-    return _scout_loops
+    return compiled("cortigraph.reasoning.reasoners.path._scout_loops")

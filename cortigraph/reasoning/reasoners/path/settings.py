@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["FoundationSettings", "PathSettings"]
 
-MOST, MOST_ASKED = 400, 2000  # of FB15k-237 and WN18RR more find little, and take long
+_MOST, _MOST_ASKED = 400, 2000  # of FB15k-237 and WN18RR more find little, and take long
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
@@ -76,7 +76,7 @@ class PathSettings(BaseModel):
         """With what is left out settled for a graph of so many entities."""
         if self.most is not None or self.way == "everywhere" or entities <= self.everywhere_up_to:
             return self
-        return self.model_copy(update={"most": MOST, "most_asked": MOST_ASKED})
+        return self.model_copy(update={"most": _MOST, "most_asked": _MOST_ASKED})
 
 
 class FoundationSettings(PathSettings):
