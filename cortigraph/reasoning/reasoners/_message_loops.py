@@ -1,101 +1,134 @@
 """The loops of `kernel`. A module of their own, imported when first needed: importing numba takes a while.
 
-Entries of a segment that share their right row are a group: their left rows are added first, and multiplied once. Left
+A segment is swept over for as many columns at a time as registers hold sums of, and each entry costs one reading of its
+left row. Entries that share their right row are a group: their left rows are added first, and multiplied once. Left
 rows lie anywhere, so the processor is told of each some entries before it is needed; else it mostly waits for memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from cortigraph.reasoning.reasoners._registers import LINE, Registers
+
 __all__ = ["backward", "forward"]
 
-LINE = 64  # bytes of a line of the cache
+MANY = (
+    8  # registers: three times as many are used, for the sums of a segment, of a group, and for the segment's own row
+)
 
-_jit = numba.njit(fastmath=True, parallel=True, cache=True, error_model="numpy")
-_inline = numba.njit(inline="always", cache=True)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _fetch(typing: Any, table: Any, row: Any, column: Any) -> Any:
-    """Asks for the line of the cache in which an element lies."""
-
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, given[0])
-        place = cgutils.get_item_pointer(context, builder, signature.args[0], array, given[1:])
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        read, near, data = number(0), number(3), number(1)
-        builder.call(function, [builder.bitcast(place, byte), read, near, data])
-        return context.get_dummy_value()
-
-    return types.void(table, types.intp, types.intp), generate
+_jit = numba.njit(parallel=True, cache=True, error_model="numpy")
 
 
-@_inline  # type: ignore[untyped-decorator]
-def soon(table: Any, rows: Any, entry: int, ahead: int, begin: int, width: int) -> None:
-    """Asks for the row that is needed `ahead` entries later; for none if that is 0."""
-    if ahead:
-        row = rows[min(entry + ahead, len(rows) - 1)]
-        for column in range(begin, begin + width, LINE // table.itemsize):
-            _fetch(table, row, column)
+def _sweep(registers: int, lanes: int | None, back: bool) -> Callable[..., Any]:
+    """Code for some columns of a segment.
+
+    Args:
+        registers: How many of them the columns fill.
+        lanes: How many numbers a register takes; None: as many as fit.
+        back: Whether the gradient of the right rows is wanted, too.
+    """
+
+    def typed(
+        typing: Any, lefts: Any, rights: Any, entry: Any, end: Any, left: Any, right: Any, own: Any, segment: Any,
+        column: Any, out: Any, to_right: Any, adds: Any, ahead: Any, past: Any,
+    ) -> Any:  # fmt: skip
+        names = "lefts rights entry end left right own segment column out to_right adds ahead past"
+
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            code = Registers(names, context, builder, signature, given, lanes)
+            take = code.given
+            one, last = code.row(1), builder.sub(code.length("lefts"), code.row(1))
+            columns = [builder.add(take["column"], code.row(code.lanes * each)) for each in range(registers)]
+            totals, groups = ([code.sum() for _ in columns] for _ in range(2))
+            with builder.if_then(take["adds"]):
+                for at, total in zip(columns, totals, strict=True):
+                    code.add(total, code.many("out", take["segment"], at))
+            states = [code.many("own", take["segment"], at) for at in columns] if back else []
+            with cgutils.for_range_slice(builder, take["entry"], take["end"], one) as (entry, _):
+                row, kind = code.one("lefts", entry), code.one("rights", entry)
+                with builder.if_then(builder.icmp_signed(">", take["ahead"], code.row(0))):
+                    later = builder.add(entry, take["ahead"])
+                    soon = code.one("lefts", builder.select(builder.icmp_signed("<", later, last), later, last))
+                    for at in columns:
+                        code.fetch("left", soon, at)
+                for at, group in zip(columns, groups, strict=True):
+                    code.add(group, code.many("left", row, at))
+                following = builder.add(entry, one)
+                ends = builder.icmp_signed("==", following, take["end"])
+                other = code.one("rights", builder.select(ends, entry, following))
+                with builder.if_then(builder.or_(ends, builder.icmp_signed("!=", kind, other))):
+                    for each, at in enumerate(columns):
+                        group = builder.load(groups[each])
+                        code.add(totals[each], group, code.many("right", kind, at))
+                        if back:
+                            code.write(
+                                code.plus(code.many("to_right", kind, at), group, states[each]), "to_right", kind, at
+                            )
+                        code.clear(groups[each])
+            with builder.if_else(take["past"]) as (far, near):
+                for branch, past in ((far, True), (near, False)):
+                    with branch:
+                        for at, total in zip(columns, totals, strict=True):
+                            code.write(builder.load(total), "out", take["segment"], at, past=past)
+            return context.get_dummy_value()
+
+        whole = types.intp
+        places = left, right, own, whole, whole, out, to_right
+        given = lefts, rights, whole, whole, *places, types.boolean, whole, types.boolean
+        return types.void(*given), generate
+
+    return typed
+
+
+def _sizes(back: bool) -> list[Any]:
+    """Code for as many columns as fit the registers, for those of one, and for a single column."""
+    return [intrinsic(_sweep(registers, lanes, back)) for registers, lanes in ((MANY, None), (1, None), (1, 1))]
+
+
+_sums_of_many, _sums_of_some, _sums_of_one = _sizes(back=False)
+_both_of_many, _both_of_some, _both_of_one = _sizes(back=True)
 
 
 @_jit  # type: ignore[untyped-decorator]
 def forward(
-    first: Any, lefts: Any, rights: Any, left: Any, right: Any, out: Any, blocks: int, tile: int, ahead: int
+    first: Any, lefts: Any, rights: Any, left: Any, right: Any, out: Any, blocks: int, tile: int, ahead: int, past: bool
 ) -> None:
     """`out[s] = Σ over groups g of segment s of right[g] · Σ left`."""
     segments, columns = out.shape
     tiles = (columns + tile - 1) // tile
+    some = LINE // out.itemsize
     for job in numba.prange(tiles * blocks):
         begin = (job // blocks) * tile
-        width = min(tile, columns - begin)
+        stop = min(begin + tile, columns)
         block = job % blocks
         # Blocks have about as many entries each: hubs would make blocks of equal rows unequal.
         low = np.searchsorted(first, first[segments] * block // blocks) if block else 0
         high = np.searchsorted(first, first[segments] * (block + 1) // blocks) if block + 1 < blocks else segments
-        # Sums are kept apart from `out`: the compiler then knows that nothing it reads changes.
-        total, group = np.empty(width, out.dtype), np.empty(width, out.dtype)
-        for segment in range(low, high):
-            total[:] = 0
-            entry, end = first[segment], first[segment + 1]
-            while entry < end:
-                kind = rights[entry]
-                one, other = left[lefts[entry], begin : begin + width], right[kind, begin : begin + width]
-                soon(left, lefts, entry, ahead, begin, width)
-                entry += 1
-                if entry == end or rights[entry] != kind:  # most groups of sparse graphs have one entry
-                    for column in range(width):
-                        total[column] += one[column] * other[column]
-                    continue
-                two = left[lefts[entry], begin : begin + width]
-                soon(left, lefts, entry, ahead, begin, width)
-                for column in range(width):
-                    group[column] = one[column] + two[column]
-                entry += 1
-                while entry < end and rights[entry] == kind:
-                    more = left[lefts[entry], begin : begin + width]
-                    soon(left, lefts, entry, ahead, begin, width)
-                    for column in range(width):
-                        group[column] += more[column]
-                    entry += 1
-                for column in range(width):
-                    total[column] += group[column] * other[column]
-            out[segment, begin : begin + width] = total
+        for s in range(low, high):
+            entry, end = first[s], first[s + 1]
+            column = begin
+            while column + MANY * some <= stop:
+                _sums_of_many(lefts, rights, entry, end, left, right, out, s, column, out, out, False, ahead, past)
+                column += MANY * some
+            while column + some <= stop:
+                _sums_of_some(lefts, rights, entry, end, left, right, out, s, column, out, out, False, ahead, past)
+                column += some
+            while column < stop:
+                _sums_of_one(lefts, rights, entry, end, left, right, out, s, column, out, out, False, ahead, False)
+                column += 1
 
 
 @_jit  # type: ignore[untyped-decorator]
 def backward(
     first: Any, lefts: Any, rights: Any, parts: Any, left: Any, right: Any, own: Any, out: Any, to_right: Any,
-    adds: bool, tile: int, ahead: int,
+    adds: bool, tile: int, ahead: int, past: bool,
 ) -> None:  # fmt: skip
     """The same, added to what `out` holds if `adds`; and in the same sweep `own[s] · Σ left` is added to `to_right[g]`.
 
@@ -103,42 +136,19 @@ def backward(
     """
     columns, count = out.shape[1], len(parts) - 1
     tiles = (columns + tile - 1) // tile
+    some = LINE // out.itemsize
     for job in numba.prange(tiles * count):
         begin = (job // count) * tile
-        width = min(tile, columns - begin)
-        total, group = np.empty(width, out.dtype), np.empty(width, out.dtype)
-        for segment in range(parts[job % count], parts[job % count + 1]):
-            if adds:
-                total[:] = out[segment, begin : begin + width]
-            else:
-                total[:] = 0
-            state = own[segment, begin : begin + width]
-            entry, end = first[segment], first[segment + 1]
-            while entry < end:
-                kind = rights[entry]
-                other, down = right[kind, begin : begin + width], to_right[kind, begin : begin + width]
-                one = left[lefts[entry], begin : begin + width]
-                soon(left, lefts, entry, ahead, begin, width)
-                entry += 1
-                if entry == end or rights[entry] != kind:
-                    for column in range(width):
-                        value = one[column]
-                        total[column] += value * other[column]
-                        down[column] += value * state[column]
-                    continue
-                two = left[lefts[entry], begin : begin + width]
-                soon(left, lefts, entry, ahead, begin, width)
-                for column in range(width):
-                    group[column] = one[column] + two[column]
-                entry += 1
-                while entry < end and rights[entry] == kind:
-                    more = left[lefts[entry], begin : begin + width]
-                    soon(left, lefts, entry, ahead, begin, width)
-                    for column in range(width):
-                        group[column] += more[column]
-                    entry += 1
-                for column in range(width):
-                    value = group[column]
-                    total[column] += value * other[column]
-                    down[column] += value * state[column]
-            out[segment, begin : begin + width] = total
+        stop = min(begin + tile, columns)
+        for s in range(parts[job % count], parts[job % count + 1]):
+            entry, end = first[s], first[s + 1]
+            column = begin
+            while column + MANY * some <= stop:
+                _both_of_many(lefts, rights, entry, end, left, right, own, s, column, out, to_right, adds, ahead, past)
+                column += MANY * some
+            while column + some <= stop:
+                _both_of_some(lefts, rights, entry, end, left, right, own, s, column, out, to_right, adds, ahead, past)
+                column += some
+            while column < stop:
+                _both_of_one(lefts, rights, entry, end, left, right, own, s, column, out, to_right, adds, ahead, False)
+                column += 1

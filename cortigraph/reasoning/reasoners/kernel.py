@@ -25,7 +25,7 @@ __all__ = ["Edges", "in_plain_torch", "propagate", "sums_and_products", "sums_of
 
 _TILE = 1024  # columns; a sum of that many floats stays in the first cache
 _NARROW = 128  # columns; with fewer a sweep is mostly about edges
-_LINE = 16  # floats in a line of the cache, which no two threads should write to
+_LINE = 64  # bytes of a line of the cache, which no two threads should write to
 _CACHED = 2**20  # bytes that lie in a core's own cache: what fits need not be asked for early
 _AHEAD = 8  # entries; from 4 to 16 it makes little difference
 
@@ -108,7 +108,7 @@ def sums_of_products(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
     # Threads have work of equal size; the sums don't depend on how it is cut.
     blocks = max(1, min(len(segments), 4 * torch.get_num_threads()))
     arrays = (each.detach().numpy() for each in (left, right, out))
-    _loops().forward(segments.first, segments.left, segments.right, *arrays, blocks, _TILE, _ahead(left))
+    _loops().forward(segments.first, segments.left, segments.right, *arrays, blocks, _TILE, _ahead(left), _past(out))
     return out
 
 
@@ -139,10 +139,11 @@ def sums_and_products(
     fit = _CACHED // ((len(left) + 2 * len(right) + 2 * len(own)) * left.element_size() or 1)
     if fit >= _NARROW:  # and further, so that all that a thread reads and writes stays in its cache
         shares *= -(-columns // (fit * shares))
-    tile = min(_TILE, max(_LINE, -(-columns // shares // _LINE) * _LINE))
+    line = _LINE // left.element_size()
+    tile = min(_TILE, max(line, -(-columns // shares // line) * line))
     arrays = (each.detach().numpy() for each in (left, right, own, out, to_right))
     rows = segments.first, segments.left, segments.right, parts
-    _loops().backward(*rows, *arrays, start is not None, tile, _ahead(left))
+    _loops().backward(*rows, *arrays, start is not None, tile, _ahead(left), _past(out))
     return out, to_right
 
 
@@ -152,6 +153,12 @@ def _loops() -> Any:
 
 def _ahead(table: Tensor) -> int:
     return _AHEAD if table.nbytes > _CACHED else 0
+
+
+def _past(out: Tensor) -> bool:
+    """Whether sums are written past the caches: what is too large for them would only drive out what is still read."""
+    lines = out.data_ptr() % _LINE == 0 and out.shape[1] * out.element_size() % _LINE == 0
+    return lines and out.nbytes > _CACHED
 
 
 def _plain(to: Rows, lefts: Rows, rights: Rows, left: Tensor, right: Tensor, count: int) -> Tensor:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from cortigraph.reasoning.reasoners._registers import Registers
 
 __all__ = ["ROWS", "add_inner", "add_outer"]
 
@@ -20,7 +21,6 @@ ROWS = 8
 LANES = 16
 
 _inline = numba.njit(inline="always", cache=True)
-_FAST = ("contract", "reassoc", "nsz")
 
 
 def _tile(across: bool) -> Callable[..., Any]:
@@ -42,34 +42,24 @@ def _tile(across: bool) -> Callable[..., Any]:
         into: Any,
         at: Any,
     ) -> Any:
+        names = "left row begin right first depth column into at"
+
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            arrays = {n: context.make_array(signature.args[n])(context, builder, given[n]) for n in (0, 3, 7)}
-            _, row, begin, _, first, depth, column, _, at = given
-            number, whole = context.get_value_type(signature.args[0].dtype), ir.IntType(32)
-            lanes, every = ir.VectorType(number, LANES), ir.Constant(ir.VectorType(whole, LANES), [0] * LANES)
-            align, nothing = number.get_abi_size(context.target_data), ir.Constant(lanes, ir.Undefined)
-
-            def place(array: int, *index: Any) -> Any:
-                return cgutils.get_item_pointer(context, builder, signature.args[array], arrays[array], list(index))
-
-            def many(array: int, *index: Any) -> Any:
-                return builder.bitcast(place(array, *index), lanes.as_pointer())
-
-            rows = [ir.Constant(row.type, each) for each in range(ROWS)]
-            sums = [cgutils.alloca_once_value(builder, ir.Constant(lanes, None)) for _ in rows]
-            with cgutils.for_range(builder, depth) as loop:
-                factors = builder.load(many(3, builder.add(first, loop.index), column), align=align)
-                inner = builder.add(begin, loop.index)
+            code = Registers(names, context, builder, signature, given, LANES)
+            take = code.given
+            rows = [code.row(each) for each in range(ROWS)]
+            sums = [code.sum() for _ in rows]
+            with cgutils.for_range(builder, take["depth"]) as loop:
+                factors = code.many("right", builder.add(take["first"], loop.index), take["column"])
+                inner = builder.add(take["begin"], loop.index)
                 for each, total in zip(rows, sums, strict=True):
-                    outer = builder.add(row, each)
-                    one = builder.load(place(0, inner, outer) if across else place(0, outer, inner))
-                    alike = builder.insert_element(nothing, one, ir.Constant(whole, 0))
-                    more = builder.fmul(builder.shuffle_vector(alike, nothing, every), factors, flags=_FAST)
-                    builder.store(builder.fadd(builder.load(total), more, flags=_FAST), total)
+                    outer = builder.add(take["row"], each)
+                    one = code.one("left", inner, outer) if across else code.one("left", outer, inner)
+                    code.add(total, code.alike(one), factors)
             for each, total in zip(rows, sums, strict=True):
-                goal = many(7, builder.add(at, each), column)
-                so_far = builder.load(goal, align=align)
-                builder.store(builder.fadd(so_far, builder.load(total)), goal, align=align)
+                goal = builder.add(take["at"], each)
+                code.add(total, code.many("into", goal, take["column"]))
+                code.write(builder.load(total), "into", goal, take["column"])
             return context.get_dummy_value()
 
         integer = types.intp
