@@ -23,7 +23,7 @@ from cortigraph.reasoning.reasoners.threads import compiled
 
 __all__ = ["Edges", "in_plain_torch", "propagate", "sums_and_products", "sums_of_products"]
 
-_TILE = 1024  # columns; a sum of that many floats stays in the first cache
+_TILE = 1024  # columns that a thread takes at a time
 _NARROW = 128  # columns; with fewer a sweep is mostly about edges
 _LINE = 64  # bytes of a line of the cache, which no two threads should write to
 _CACHED = 2**20  # bytes that lie in a core's own cache: what fits need not be asked for early
