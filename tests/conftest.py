@@ -9,6 +9,9 @@ import pytest
 from cortigraph.graph import cypher, server
 from cortigraph.graph.home import Home
 from cortigraph.graph.store import Store, open_store
+from tests.network import hosts
+
+__all__ = ["hosts"]
 
 STORE_FIXTURES = {"store", "clean_store"}
 

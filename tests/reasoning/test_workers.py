@@ -24,6 +24,7 @@ from cortigraph.reasoning.solving.help import help_along
 from cortigraph.reasoning.solving.problem import Problem, pose
 from cortigraph.reasoning.solving.record import Ledger
 from cortigraph.regions.weights import WeightStore
+from tests.network import HERE, Hosts, relayed
 from tests.reasoning.conftest import write_scene
 
 TRIALS = 3
@@ -151,6 +152,37 @@ def test_a_killed_worker_and_a_killed_server_lose_and_double_nothing(brain: Brai
     rows = brain.cypher(CANDIDATES)
     assert [(row["index"], row["decisions"]) for row in rows] == whole  # whoever trained which, and in whatever order
     assert [row["state"] for row in rows] == ["done"] * TRIALS
+    assert check(brain.store, WeightStore(brain.home.weights).has) == []
+
+
+def test_a_line_that_is_cut_costs_a_candidate_s_lease_and_nothing_else(
+    brain: Brain, samples: Path, hosts: Hosts, tmp_path: Path
+) -> None:
+    _begun(brain, samples, training={"epochs": 20, "patience": 20})
+    address = server.ensure(brain.home)
+    far = hosts.names[0]
+    with relayed(int(address.uri.rpartition(":")[2])) as port:
+        words = ("worker", "--uri", f"bolt://{HERE}:{port}", "--lease", 2, "--idle", 1, "--json")
+        folders = ("--home", tmp_path / "far", "--weights", brain.home.weights)
+        away = subprocess.Popen(
+            hosts.command(far, _command(*words, *folders)), env={**os.environ, "CORTIGRAPH_PASSWORD": address.password},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        _await_candidate_of(brain, away)
+        hosts.cut(far)
+        near = subprocess.run(
+            _command("worker", "--idle", 6, "--json", "--home", brain.home.root), capture_output=True, text=True,
+            check=False, timeout=240,
+        )  # fmt: skip
+        assert near.returncode == 0, near.stderr
+        rows = brain.cypher(CANDIDATES)
+        assert [row["state"] for row in rows] == ["done"] * TRIALS
+        hosts.mend(far)
+        _, complained = away.communicate(timeout=240)
+    assert away.returncode == 0, complained
+    assert brain.cypher(CANDIDATES) == rows  # what it had finished meanwhile is not written over
+    assert away.pid not in {row["pid"] for row in rows}
+    assert [row["attempts"] for row in rows] == [2] + [1] * (TRIALS - 1)
     assert check(brain.store, WeightStore(brain.home.weights).has) == []
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +17,7 @@ from cortigraph.train.job import Epoch, TrainJob
 from cortigraph.train.launch import trainer
 from cortigraph.train.meeting import open_meeting
 from cortigraph.train.settings import TrainSettings
+from tests.network import HERE, Hosts
 
 from . import tasks
 from .conftest import recogniser
@@ -62,50 +58,19 @@ def test_a_host_that_nobody_knows_is_named() -> None:
         open_meeting("torch", [Slot("localhost", 0), Slot("no-such-host.invalid", 0)])
 
 
-HOSTS = ("cortigraph1", "cortigraph2")
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
 @pytest.fixture
-def two_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Two hosts on this machine, each with a network of its own, joined by a bridge."""
+def reached(hosts: Hosts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hosts:
+    """Two hosts on which ranks are started as through `ssh`."""
     shell = tmp_path / "shell"
     shell.write_text('#!/bin/sh\nhost=$1; shift\nexec ip netns exec "$host" sh -c "$*"\n')
     shell.chmod(0o755)
     monkeypatch.setenv("CORTIGRAPH_RSH", str(shell))
-    monkeypatch.setenv("CORTIGRAPH_ADDRESS", "10.213.7.1")
-    try:
-        try:
-            _ip("link", "add", "cortigraph0", "type", "bridge")
-            _ip("addr", "add", "10.213.7.1/24", "dev", "cortigraph0")
-            _ip("link", "set", "cortigraph0", "up")
-            for number, host in enumerate(HOSTS, start=2):
-                _ip("netns", "add", host)
-                _ip("link", "add", f"cg{number}", "type", "veth", "peer", "name", "eth0", "netns", host)
-                _ip("link", "set", f"cg{number}", "master", "cortigraph0", "up")
-                _ip("-n", host, "addr", "add", f"10.213.7.{number}/24", "dev", "eth0")
-                _ip("-n", host, "link", "set", "eth0", "up")
-                _ip("-n", host, "link", "set", "lo", "up")
-                names = Path("/etc/netns", host, "hosts")  # what each host has for /etc/hosts
-                names.parent.mkdir(parents=True, exist_ok=True)
-                names.write_text(f"127.0.0.1 localhost\n10.213.7.{number} {socket.gethostname()}\n")
-        except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"network namespaces are not permitted here: {getattr(error, 'stderr', None) or error}")
-        yield
-    finally:
-        links = [("link", "del", name) for name in ("cg2", "cg3", "cortigraph0")]
-        for words in (*links, *(("netns", "del", host) for host in HOSTS)):
-            subprocess.run(["ip", *words], check=False, capture_output=True)
-        for host in HOSTS:
-            shutil.rmtree(Path("/etc/netns", host), ignore_errors=True)
+    monkeypatch.setenv("CORTIGRAPH_ADDRESS", HERE)
+    return hosts
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
 @pytest.mark.horovod
-def test_a_line_that_is_cut_costs_a_host_and_not_the_job(two_hosts: None, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_line_that_is_cut_costs_a_host_and_not_the_job(reached: Hosts, dataset: Dataset, tmp_path: Path) -> None:
     count = 12
     settings = TrainSettings(epochs=count, patience=count, batch=11, checkpoint_seconds=0)
     job = TrainJob(
@@ -115,8 +80,8 @@ def test_a_line_that_is_cut_costs_a_host_and_not_the_job(two_hosts: None, datase
         settings=settings,
         exchange=Exchange(commit_steps=2),
     )
-    hosts = ",".join(f"{host}:1" for host in HOSTS)
-    cluster = Cluster(2, None, hosts, minimum=1, threads=1, stall=3, rest=1000)
+    slots = ",".join(f"{host}:1" for host in reached.names)
+    cluster = Cluster(2, None, slots, minimum=1, threads=1, stall=3, rest=1000)
     sizes: dict[int, int] = {}
     with trainer(cluster, weights=WeightStore(tmp_path / "weights"), modules=[tasks.__name__]) as t:
 
@@ -124,7 +89,7 @@ def test_a_line_that_is_cut_costs_a_host_and_not_the_job(two_hosts: None, datase
             assert t.group is not None
             sizes[record.epoch] = len(t.group.pids)
             if record.epoch == 2:
-                _ip("link", "set", "cg3", "down")
+                reached.cut(reached.names[1])
 
         outcome = t.fit(job, on_epoch=cut)
     assert sizes[1] == 2
