@@ -43,8 +43,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "complex": {"rank": 128, "relation_weight": 1, "epochs": 40},
     },
     "fb237_v1": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 3, "seconds": 220}},
-    "fb237_v2": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 3, "seconds": 600}},
-    "fb237_v3": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 3, "seconds": 1200}},
+    "fb237_v2": {
+        "reasoner": "ensemble",
+        "members": "foundation,path",
+        "foundation": {"layers": 6, "epochs": 3, "seconds": 380},
+        "path": {"layers": 6, "epochs": 3, "seconds": 170},
+    },
+    "fb237_v3": {
+        "reasoner": "ensemble",
+        "members": "foundation,path",
+        "foundation": {"layers": 6, "epochs": 3, "seconds": 700},
+        "path": {"layers": 6, "epochs": 3, "seconds": 420},
+    },
     "fb237_v4": {"reasoner": "foundation", "foundation": {"layers": 6, "epochs": 2, "seconds": 2400, "checks": 2}},
     "codex-s": {
         "reasoner": "ensemble",
