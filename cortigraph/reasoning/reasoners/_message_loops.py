@@ -19,9 +19,7 @@ from cortigraph.reasoning.reasoners._registers import LINE, Registers
 
 __all__ = ["backward", "forward"]
 
-MANY = (
-    8  # registers: three times as many are used, for the sums of a segment, of a group, and for the segment's own row
-)
+MANY = 8  # registers; three times as many are used: for the sums of a segment and of a group, and for its own row
 
 _jit = numba.njit(parallel=True, cache=True, error_model="numpy")
 
@@ -87,13 +85,30 @@ def _sweep(registers: int, lanes: int | None, back: bool) -> Callable[..., Any]:
     return typed
 
 
-def _sizes(back: bool) -> list[Any]:
-    """Code for as many columns as fit the registers, for those of one, and for a single column."""
-    return [intrinsic(_sweep(registers, lanes, back)) for registers, lanes in ((MANY, None), (1, None), (1, 1))]
+def _swept(back: bool) -> Any:
+    """A sweep over a segment for any columns: as many at a time as fit the registers, then one's worth, then singly."""
+    many, some, one = (intrinsic(_sweep(count, lanes, back)) for count, lanes in ((MANY, None), (1, None), (1, 1)))
+
+    @numba.njit(inline="always")  # type: ignore[untyped-decorator]
+    def sweep(
+        lefts: Any, rights: Any, entry: Any, end: Any, left: Any, right: Any, own: Any, segment: Any,
+        column: Any, stop: Any, out: Any, to_right: Any, adds: Any, ahead: Any, past: Any,
+    ) -> None:  # fmt: skip
+        wide = LINE // out.itemsize
+        while column + MANY * wide <= stop:
+            many(lefts, rights, entry, end, left, right, own, segment, column, out, to_right, adds, ahead, past)
+            column += MANY * wide
+        while column + wide <= stop:
+            some(lefts, rights, entry, end, left, right, own, segment, column, out, to_right, adds, ahead, past)
+            column += wide
+        while column < stop:
+            one(lefts, rights, entry, end, left, right, own, segment, column, out, to_right, adds, ahead, False)
+            column += 1
+
+    return sweep
 
 
-_sums_of_many, _sums_of_some, _sums_of_one = _sizes(back=False)
-_both_of_many, _both_of_some, _both_of_one = _sizes(back=True)
+_sums, _both = _swept(back=False), _swept(back=True)
 
 
 @_jit  # type: ignore[untyped-decorator]
@@ -103,7 +118,6 @@ def forward(
     """`out[s] = Σ over groups g of segment s of right[g] · Σ left`."""
     segments, columns = out.shape
     tiles = (columns + tile - 1) // tile
-    some = LINE // out.itemsize
     for job in numba.prange(tiles * blocks):
         begin = (job // blocks) * tile
         stop = min(begin + tile, columns)
@@ -112,17 +126,8 @@ def forward(
         low = np.searchsorted(first, first[segments] * block // blocks) if block else 0
         high = np.searchsorted(first, first[segments] * (block + 1) // blocks) if block + 1 < blocks else segments
         for s in range(low, high):
-            entry, end = first[s], first[s + 1]
-            column = begin
-            while column + MANY * some <= stop:
-                _sums_of_many(lefts, rights, entry, end, left, right, out, s, column, out, out, False, ahead, past)
-                column += MANY * some
-            while column + some <= stop:
-                _sums_of_some(lefts, rights, entry, end, left, right, out, s, column, out, out, False, ahead, past)
-                column += some
-            while column < stop:
-                _sums_of_one(lefts, rights, entry, end, left, right, out, s, column, out, out, False, ahead, False)
-                column += 1
+            end = first[s + 1]
+            _sums(lefts, rights, first[s], end, left, right, out, s, begin, stop, out, out, False, ahead, past)
 
 
 @_jit  # type: ignore[untyped-decorator]
@@ -136,19 +141,9 @@ def backward(
     """
     columns, count = out.shape[1], len(parts) - 1
     tiles = (columns + tile - 1) // tile
-    some = LINE // out.itemsize
     for job in numba.prange(tiles * count):
         begin = (job // count) * tile
         stop = min(begin + tile, columns)
         for s in range(parts[job % count], parts[job % count + 1]):
-            entry, end = first[s], first[s + 1]
-            column = begin
-            while column + MANY * some <= stop:
-                _both_of_many(lefts, rights, entry, end, left, right, own, s, column, out, to_right, adds, ahead, past)
-                column += MANY * some
-            while column + some <= stop:
-                _both_of_some(lefts, rights, entry, end, left, right, own, s, column, out, to_right, adds, ahead, past)
-                column += some
-            while column < stop:
-                _both_of_one(lefts, rights, entry, end, left, right, own, s, column, out, to_right, adds, ahead, False)
-                column += 1
+            end = first[s + 1]
+            _both(lefts, rights, first[s], end, left, right, own, s, begin, stop, out, to_right, adds, ahead, past)
