@@ -123,10 +123,9 @@ def measure(
     seconds = time.perf_counter() - began
     if out is not None:
         artefact.save(reasoner, out, {"settings": settings, "seconds": round(seconds, 1)})
-    result = {
-        **judge(reasoner, asked, drawn=asked is not trained, seed=int(settings["seed"])),
-        "train_seconds": seconds,
-    }
+    with reasoner.on_device():
+        found = judge(reasoner, asked, drawn=asked is not trained, seed=int(settings["seed"]))
+    result = {**found, "train_seconds": seconds}
     tell("  " + "  ".join(f"{name} {value:.4f}" for name, value in result.items()))
     return result
 

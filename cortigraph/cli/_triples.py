@@ -90,7 +90,8 @@ def evaluate(
         raise InputError(f"{triples} has no test.txt, or nothing in it: there is nothing to rank")
     true = [splits.facts.triples, splits.train, splits.valid, splits.test]
     known = Known(np.concatenate(true), len(splits.facts.relations))
-    metrics = evaluate(loaded.reasoner, splits.facts, splits.test, known)
+    with loaded.reasoner.on_device():
+        metrics = evaluate(loaded.reasoner, splits.facts, splits.test, known)
     say({**metrics.to_json(), "facts": len(splits.test), "reasoner": loaded.reasoner.name}, as_json)
 
 
@@ -153,7 +154,8 @@ def score(
     facts = Facts.of(read_triples(graph))
     asked, names = read_queries(queries, facts)
     batch = loaded.reasoner.batch
-    parts = [loaded.reasoner.score(facts, asked[start : start + batch]) for start in range(0, len(asked), batch)]
+    with loaded.reasoner.on_device():
+        parts = [loaded.reasoner.score(facts, asked[start : start + batch]) for start in range(0, len(asked), batch)]
     scores = np.concatenate(parts) if parts else np.zeros((0, len(facts.entities)), np.float32)
     np.savez(out, entities=np.array(list(facts.entities), dtype=str), queries=np.array(names, dtype=str), scores=scores)
     say({"file": str(out), "queries": len(asked), "entities": len(facts.entities)}, as_json)

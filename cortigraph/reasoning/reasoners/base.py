@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -65,6 +66,10 @@ class Reasoner(ABC):
         Raises:
             InputError: The reasoner does not know these relations, or, if it is not inductive, these entities.
         """
+
+    def on_device(self) -> AbstractContextManager[None]:
+        """Has it answer where that goes fastest, for those who ask much: on a GPU, if it can and there is one."""
+        return nullcontext()
 
     def limits(self) -> Limits:
         """What it can be asked about; most know the relations alone that they were trained on."""

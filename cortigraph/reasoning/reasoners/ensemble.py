@@ -8,7 +8,8 @@ others, so a rare relation gets what suits all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -57,6 +58,9 @@ class Ensemble(Reasoner):
         for column, member in zip(weights.T, self.members, strict=True):
             total += column[:, None] * log_shares(member.score(facts, queries))
         return total
+
+    def on_device(self) -> AbstractContextManager[None]:
+        return _on_device(self.members)
 
     def limits(self) -> Limits:
         """What all members know."""
@@ -136,6 +140,11 @@ def train_ensemble(
     Raises:
         InputError: There are no members.
     """
+    with _on_device(members):
+        return _learned(members, facts, valid, most, batch, seed)
+
+
+def _learned(members: Sequence[Reasoner], facts: Facts, valid: Rows, most: int, batch: int, seed: int) -> Ensemble:
     count, draw = len(facts.relations), np.random.default_rng(seed)
     asked = facts.triples[draw.permutation(len(facts))[:_SCALED_BY], :2]
     scales = _scales(members, facts, [asked[start : start + batch] for start in range(0, len(asked), batch)])
@@ -148,6 +157,14 @@ def train_ensemble(
     parts = [_features(members, facts, both[start : start + batch], known) for start in range(0, len(both), batch)]
     weights = _fit(np.concatenate(parts) / scales, both[:, 1], 2 * count) / scales
     return Ensemble(members, facts.relations, weights)
+
+
+@contextmanager
+def _on_device(members: Sequence[Reasoner]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for member in members:
+            stack.enter_context(member.on_device())
+        yield
 
 
 def _scales(members: Sequence[Reasoner], facts: Facts, parts: Sequence[Rows]) -> Weights:

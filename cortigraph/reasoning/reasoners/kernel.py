@@ -6,7 +6,8 @@ Forward goes over the edges by their target. Backward goes over them once, by th
 of `relation` together. In both, edges of a node that share their relation are added before they are multiplied. There
 are no atomic additions, and the numbers are the same in every run and with any number of threads.
 
-`CORTIGRAPH_KERNEL=torch` takes plain torch instead, which gives the same numbers up to rounding.
+On a GPU, or if `CORTIGRAPH_KERNEL` is `torch`, `links` does the same in torch alone, which gives the same numbers up to
+rounding.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from __future__ import annotations
 import os
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from cortigraph.reasoning.reasoners import links
 from cortigraph.reasoning.reasoners.structure import Rows, Segments
 from cortigraph.reasoning.reasoners.threads import compiled
 
-__all__ = ["Edges", "in_plain_torch", "propagate", "sums_and_products", "sums_of_products"]
+__all__ = ["Edges", "in_torch_alone", "propagate", "sums_and_products", "sums_of_products"]
 
 _TILE = 1024  # columns that a thread takes at a time
 _NARROW = 128  # columns; with fewer a sweep is mostly about edges
@@ -64,6 +65,10 @@ def propagate(x: Tensor, relation: Tensor, edges: Edges) -> Tensor:
         >>> propagate(torch.tensor([[2.0], [5.0]]), torch.tensor([[3.0]]), edges).tolist()
         [[0.0], [6.0]]
     """
+    if in_torch_alone(x.device):
+        return links.propagate(
+            x, relation, links.Links.of(edges.by_source, len(edges.by_target), len(relation), x.device)
+        )
     out: Tensor = _Propagate.apply(x, relation, edges)
     return out
 
@@ -86,9 +91,13 @@ class _Propagate(torch.autograd.Function):
         return *sums_and_products(ctx.edges, grad, relation, x), None
 
 
-def in_plain_torch() -> bool:
-    """Whether the user asks for plain torch instead of compiled loops."""
-    return os.environ.get("CORTIGRAPH_KERNEL") == "torch"
+def in_torch_alone(device: torch.device) -> bool:
+    """Whether torch alone has to do what compiled loops do on a CPU.
+
+    Args:
+        device: Where: on a GPU there are no compiled loops.
+    """
+    return device.type != "cpu" or os.environ.get("CORTIGRAPH_KERNEL") == "torch"
 
 
 def sums_of_products(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
@@ -102,8 +111,6 @@ def sums_of_products(segments: Segments, left: Tensor, right: Tensor) -> Tensor:
     Returns:
         (segments, columns).
     """
-    if in_plain_torch():
-        return _plain(segments.owners, segments.left, segments.right, left, right, len(segments))
     out = left.new_empty(len(segments), left.shape[1])
     # Threads have work of equal size; the sums don't depend on how it is cut.
     blocks = max(1, min(len(segments), 4 * torch.get_num_threads()))
@@ -128,11 +135,6 @@ def sums_and_products(
         (sources, columns) and (relations, columns).
     """
     segments, parts = edges.by_source, edges.parts
-    if in_plain_torch():
-        owners = segments.owners
-        sums = _plain(owners, segments.left, segments.right, left, right, len(segments))
-        products = _plain(segments.right, segments.left, owners, left, own, len(right))
-        return sums if start is None else start.add_(sums), products
     out, to_right = torch.empty_like(own) if start is None else start, torch.zeros_like(right)
     threads, columns = torch.get_num_threads(), own.shape[1]
     shares = -(-threads // max(1, len(parts) - 1))  # columns are cut where there are fewer parts than threads
@@ -159,9 +161,3 @@ def _past(out: Tensor) -> bool:
     """Whether sums are written past the caches: what is too large for them would only drive out what is still read."""
     lines = out.data_ptr() % _LINE == 0 and out.shape[1] * out.element_size() % _LINE == 0
     return lines and out.nbytes > _CACHED
-
-
-def _plain(to: Rows, lefts: Rows, rights: Rows, left: Tensor, right: Tensor, count: int) -> Tensor:
-    rows = [torch.from_numpy(np.ascontiguousarray(each)) for each in (lefts, rights, to)]
-    products = left.index_select(0, rows[0]) * right.index_select(0, rows[1])
-    return left.new_zeros(count, left.shape[1]).index_add_(0, rows[2], products)

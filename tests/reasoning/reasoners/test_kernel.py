@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cortigraph.reasoning.reasoners.kernel import propagate
+from cortigraph.reasoning.reasoners.path.dropped import keep_mask
 from cortigraph.reasoning.reasoners.path.frontier import begin, expand
-from cortigraph.reasoning.reasoners.path.fused import Judge, judged, keep_mask
+from cortigraph.reasoning.reasoners.path.fused import Judge, judged
 from cortigraph.reasoning.reasoners.path.layer import Layer, Way
 from cortigraph.reasoning.reasoners.structure import Structure
 
@@ -101,7 +102,7 @@ def test_a_step_is_what_plain_torch_makes_of_it(gated, dropout, width, monkeypat
 def _stepped(layer, given, way, gate, grad):
     torch.manual_seed(1)  # of what is dropped
     given = [each.clone().requires_grad_() for each in given]
-    out, worth = layer(*given, way, gate)
+    out, worth = layer(*given, way.on(given[1].device, len(given[1])), gate)
     learned = [*layer.parameters(), *([] if gate is None else gate.parameters())]
     return [out, *([] if worth is None else [worth]), *torch.autograd.grad(out, [*given, *learned], grad)]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cortigraph.reasoning.reasoners.path._products import ROWS, add_inner, add_outer
 
-__all__ = ["BLOCKS", "judge", "judge_back", "kept", "mask", "moments_of", "renew", "renew_back"]
+__all__ = ["BLOCKS", "judge", "judge_back", "kept", "moments_of", "renew", "renew_back"]
 
 EPSILON = 1e-5  # as torch has it
 BLOCKS = 64  # fixed, so that sums over rows are added in the same order with any number of threads
@@ -221,12 +221,3 @@ def judge_back(
             add_outer(x, 0, state, chunk, end - chunk, to_weight[block])
             for row in range(chunk, end, ROWS):
                 add_inner(x, row - chunk, min(ROWS, end - row), turned, to_state, row)
-
-
-@_jit  # type: ignore[untyped-decorator]
-def mask(out: Any, dropout: Any, seed: Any) -> None:
-    rows, width = out.shape
-    limit, gain = np.uint32(dropout * 4294967295.0), np.float32(1.0 / (1.0 - dropout))
-    for row in numba.prange(rows):
-        for column in range(width):
-            out[row, column] = gain if kept(row * width + column, seed, limit) else np.float32(0)

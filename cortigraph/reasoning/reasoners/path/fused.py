@@ -5,7 +5,7 @@ sweep; torch takes seven forwards, and more backwards: on a CPU those are a thir
 come from three sides, are added where they arise. Which channels are dropped follows from a seed and their place, so no
 mask is stored, and it is the same on every run.
 
-`Layer.renewed` does the same in plain torch, with the same numbers up to rounding.
+`Layer.renewed` does the same in torch alone, with the same numbers up to rounding.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortigraph.reasoning.reasoners.kernel import Edges, in_plain_torch, sums_and_products, sums_of_products
+from cortigraph.reasoning.reasoners.kernel import Edges, in_torch_alone, sums_and_products, sums_of_products
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.threads import compiled
 
-__all__ = ["Judge", "Weights", "judged", "keep_mask", "stepped"]
+__all__ = ["Judge", "Weights", "judged", "stepped"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Judge:
     shift: Tensor
 
 
-def judged(state: Tensor, judge: Judge, rows: Rows) -> Tensor:
+def judged(state: Tensor, judge: Judge, rows: Rows | Tensor) -> Tensor:
     """Scores of states.
 
     Args:
@@ -104,24 +104,11 @@ def judged(state: Tensor, judge: Judge, rows: Rows) -> Tensor:
         >>> judged(torch.tensor([[1.0, -3.0], [2.0, 2.0]]), judge, np.array([0, 0])).tolist()
         [2.5, 33.5]
     """
-    if in_plain_torch():
-        return torch.relu(state @ judge.weight.T + judge.asked[torch.from_numpy(rows)]) @ judge.last + judge.shift
+    if in_torch_alone(state.device):
+        asked = judge.asked[torch.as_tensor(rows, device=state.device)]
+        return torch.relu(state @ judge.weight.T + asked) @ judge.last + judge.shift
     scores: Tensor = _Judge.apply(state, judge.weight, judge.asked, judge.last, rows)
     return scores + judge.shift
-
-
-def keep_mask(rows: int, width: int, dropout: float, seed: int) -> Tensor:
-    """What is kept, scaled so that the sum is the same on average: (rows, width).
-
-    Args:
-        rows: How many.
-        width: How many columns.
-        dropout: Share that is dropped.
-        seed: Of the choice.
-    """
-    mask = np.empty((rows, width), dtype=np.float32)
-    _loops().mask(mask, dropout, seed)
-    return torch.from_numpy(mask)
 
 
 class _Step(torch.autograd.Function):

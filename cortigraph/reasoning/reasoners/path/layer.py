@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cortigraph.reasoning.reasoners.kernel import Edges, in_plain_torch, propagate
+from cortigraph.reasoning.reasoners.kernel import Edges, in_torch_alone
+from cortigraph.reasoning.reasoners.links import Links, propagate
+from cortigraph.reasoning.reasoners.path.dropped import keep_mask
 from cortigraph.reasoning.reasoners.path.frontier import Step
-from cortigraph.reasoning.reasoners.path.fused import Weights, keep_mask, stepped
+from cortigraph.reasoning.reasoners.path.fused import Weights, stepped
 from cortigraph.reasoning.reasoners.structure import Rows
 
-__all__ = ["Layer", "Way"]
+__all__ = ["Layer", "TensorWay", "Way"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,34 @@ class Way:
     def along(cls, step: Step) -> Way:
         """That of a step outwards."""
         return cls(step, step.frontier.first[:-1], step.old)  # the head is the first that is reached
+
+    def on(self, device: torch.device, relations: int) -> Way | TensorWay:
+        """The same on a device; itself where compiled loops go it.
+
+        Args:
+            device: Where states are.
+            relations: How many its edges have.
+        """
+        if not in_torch_alone(device):
+            return self
+        links = Links.of(self.edges.by_source, len(self.edges.by_target), relations, device)
+        at = torch.as_tensor(self.at, device=device)
+        return TensorWay(links, at, None if self.old is None else torch.as_tensor(self.old, device=device))
+
+
+@dataclass(frozen=True, eq=False)
+class TensorWay:
+    """How a step goes in torch alone.
+
+    Args:
+        links: Along which.
+        at: The row of each query's head, after it.
+        old: For each row before, its row now; left out where they are the same.
+    """
+
+    links: Links
+    at: Tensor
+    old: Tensor | None = None
 
 
 class Layer(nn.Module):
@@ -60,7 +90,7 @@ class Layer(nn.Module):
         state: Tensor,
         table: Tensor,
         query: Tensor,
-        way: Way,
+        way: Way | TensorWay,
         gate: nn.Linear | None = None,
         drops: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
@@ -74,11 +104,9 @@ class Layer(nn.Module):
             gate: Tells the worth of a state, which counts as far as it is worth it; none where nothing is cut.
             drops: Whether anything is dropped while training.
         """
-        if in_plain_torch():
-            sums = propagate(state.reshape(-1, table.shape[1]), table, way.edges).view(-1, state.shape[1])
-            at, old = (None if each is None else torch.from_numpy(each) for each in (way.at, way.old))
-            assert at is not None
-            return self.renewed(state, sums.index_put((at,), query, accumulate=True), old, gate, drops)
+        if isinstance(way, TensorWay):
+            sums = propagate(state.reshape(-1, table.shape[1]), table, way.links).view(-1, state.shape[1])
+            return self.renewed(state, sums.index_put((way.at,), query, accumulate=True), way.old, gate, drops)
         return stepped(state, table, query, self.weights(gate), way.edges, way.at, way.old, *self._dropped(drops))
 
     def weights(self, gate: nn.Linear | None = None) -> Weights:
@@ -95,7 +123,7 @@ class Layer(nn.Module):
         gate: nn.Linear | None = None,
         drops: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
-        """The same in plain torch, when sums are at hand: for those who ask for the gradients of sums.
+        """The same in torch alone, when sums are at hand: on a GPU, and for those who ask for the gradients of sums.
 
         Args:
             state: Before the step.
@@ -110,7 +138,9 @@ class Layer(nn.Module):
         x = torch.addmm(x, sums, self.from_sums.weight.T)
         new = torch.relu(nn.functional.layer_norm(x, x.shape[1:], self.norm.weight, self.norm.bias))
         dropout, seed = self._dropped(drops)
-        state = state + (new * keep_mask(x.shape[0], x.shape[1], dropout, seed).to(x.dtype) if dropout else new)
+        if dropout:
+            new = new * keep_mask(x.shape[0], x.shape[1], dropout, seed, x.device).to(x.dtype)
+        state = state + new
         if gate is None:
             return state, None
         worth = gate(state)

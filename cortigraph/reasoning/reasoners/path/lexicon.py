@@ -61,7 +61,7 @@ class LearnedLexicon(Lexicon):
         self.relations = relations
 
     def context(self, asked: Rows, edges: Structure) -> tuple[Tensor, Tensor]:
-        query = self.query(torch.from_numpy(asked))
+        query = self.query(torch.as_tensor(asked, device=self.query.weight.device))
         return query, query
 
     def meaning(self, layer: int, context: Tensor) -> Tensor:
@@ -94,14 +94,16 @@ class StructuralLexicon(Lexicon):
         if whole not in self._graphs:
             self._graphs[whole] = relation_graph(whole)
         graph, (distinct, back) = self._graphs[whole], np.unique(asked, return_inverse=True)
-        count = len(distinct)
-        way, begin = Way(graph, distinct * count + np.arange(count)), torch.ones(count, self.width)
-        state = torch.zeros(graph.nodes * count, self.width).index_put((torch.from_numpy(way.at),), begin)
+        count, device = len(distinct), self.meetings[0].device
+        way = Way(graph, distinct * count + np.arange(count)).on(device, MEETINGS)
+        begin, at = torch.ones(count, self.width, device=device), torch.as_tensor(way.at, device=device)
+        state = begin.new_zeros(graph.nodes * count, self.width).index_put((at,), begin)
         for meetings, step in zip(self.meetings, self.steps, strict=True):
             table = meetings.unsqueeze(1).expand(-1, count, -1).reshape(MEETINGS, -1)
             state, _ = step(state, table, begin, way)
-        context = state.view(graph.nodes, count, -1).transpose(0, 1)[torch.from_numpy(back)]
-        return context[torch.arange(len(asked)), torch.from_numpy(asked)], context
+        places, rows = (torch.as_tensor(each, device=device) for each in (back, asked))
+        context = state.view(graph.nodes, count, -1).transpose(0, 1)[places]
+        return context[torch.arange(len(asked), device=device), rows], context
 
     def meaning(self, layer: int, context: Tensor) -> Tensor:
         told: Tensor = self.meanings[layer](context)

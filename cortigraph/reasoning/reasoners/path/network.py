@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortigraph.reasoning.reasoners.kernel import propagate
+from cortigraph.reasoning.reasoners.kernel import in_torch_alone, propagate
+from cortigraph.reasoning.reasoners.path import in_torch
 from cortigraph.reasoning.reasoners.path.frontier import Step, begin, expand
 from cortigraph.reasoning.reasoners.path.fused import Judge, judged
 from cortigraph.reasoning.reasoners.path.gradients import Trace
@@ -61,8 +62,8 @@ class PathNetwork(nn.Module):
         """
         query, context = self.lexicon.context(relations, edges)
         (batch, width), rows = query.shape, edges.nodes * len(heads)
-        way = Way(edges, heads * batch + np.arange(batch))
-        at = torch.from_numpy(way.at)
+        way = Way(edges, heads * batch + np.arange(batch)).on(query.device, edges.relations)
+        at = torch.as_tensor(way.at, device=query.device)
         state = query.new_zeros(rows, width).index_put((at,), query)
         for number in range(len(self.layers)):
             table = self.lexicon.meaning(number, context).transpose(0, 1).reshape(edges.relations, -1)
@@ -99,6 +100,8 @@ class PathNetwork(nn.Module):
             learned from has `EXCLUDED`, and what stands for many has the logarithm of how many added.
         """
         query, context = self.lexicon.context(relations, edges)
+        if in_torch_alone(query.device) and trace is None:
+            return in_torch.outwards(self, query, context, heads, edges, hidden, most)
         frontier, state, last = begin(heads), query, len(self.layers) - 1
         missing: Tensor = self.unreached(query).expand(-1, edges.nodes)
         for number in range(len(self.layers)):
@@ -144,7 +147,7 @@ class PathNetwork(nn.Module):
         asked = self.from_query(query) + self.from_state.bias
         return Judge(self.from_state.weight, asked, self.last.weight[0], self.last.bias)
 
-    def judged(self, state: Tensor, query: Tensor, rows: Rows) -> Tensor:
+    def judged(self, state: Tensor, query: Tensor, rows: Rows | Tensor) -> Tensor:
         """Scores of states.
 
         Args:

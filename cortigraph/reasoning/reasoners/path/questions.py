@@ -81,7 +81,7 @@ class Questions:
         own = np.stack([heads, hidden, tails], axis=1)
         scores = reasoner.forward(self._visible(reasoner, edges, chosen, step), heads, relations, own)
         return weight * functional.cross_entropy(
-            self._without_other_answers(scores, asked), torch.from_numpy(tails),
+            self._without_other_answers(scores, asked), torch.as_tensor(tails, device=scores.device),
             label_smoothing=self._settings.smoothing,
         )  # fmt: skip
 
@@ -122,7 +122,7 @@ class Questions:
         first, answers = self._true.of(asked[:, :2])
         rows = np.repeat(np.arange(len(asked)), np.diff(first))
         other = answers != asked[rows, 2]
-        places = (torch.from_numpy(rows[other]), torch.from_numpy(answers[other]))
+        places = tuple(torch.as_tensor(each[other], device=scores.device) for each in (rows, answers))
         return scores.index_put(places, scores.new_tensor(EXCLUDED))
 
 

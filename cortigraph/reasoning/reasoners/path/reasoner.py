@@ -6,7 +6,8 @@ foundation  knows them by how they meet, and so answers about any
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -55,7 +56,7 @@ class PathReasoner(Reasoner):
         edges, relations = self.aligned(facts, queries[:, 1])
         self.network.eval()
         with torch.inference_mode():
-            return np.asarray(self.forward(edges, queries[:, 0].copy(), relations).numpy(), dtype=np.float32)
+            return np.asarray(self.forward(edges, queries[:, 0].copy(), relations).cpu().numpy(), dtype=np.float32)
 
     def forward(
         self,
@@ -103,6 +104,15 @@ class PathReasoner(Reasoner):
             triples = np.stack([edges.source, own[edges.relation], edges.target], axis=1)
             self._edges[facts] = Structure.of(triples, nodes=edges.nodes, relations=2 * len(self.relations))
         return self._edges[facts], own[asked]
+
+    @contextmanager
+    def on_device(self) -> Iterator[None]:
+        network, before = self.network, self.network.unreached.weight.device
+        network.to("cuda" if self.settings.device != "cpu" and torch.cuda.is_available() else "cpu")
+        try:
+            yield
+        finally:
+            network.to(before)
 
     def limits(self) -> Limits:
         return Limits(self.relations)

@@ -12,15 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortigraph.reasoning.reasoners.base import EXCLUDED
-from cortigraph.reasoning.reasoners.kernel import in_plain_torch
-from cortigraph.reasoning.reasoners.path.frontier import Frontier, Step, Walked, arranged, expand, hidden_of
-from cortigraph.reasoning.reasoners.path.fused import Judge, judged, keep_mask
-from cortigraph.reasoning.reasoners.path.layer import Layer, Way
+from cortigraph.reasoning.reasoners.path.frontier import Frontier, Step, Walked, arranged, hidden_of
+from cortigraph.reasoning.reasoners.path.fused import Judge
+from cortigraph.reasoning.reasoners.path.layer import Layer
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 from cortigraph.reasoning.reasoners.threads import compiled
 
@@ -66,11 +63,10 @@ class Scout:
         scores = self.state.new_full((len(self.query) if judge else 0, self.edges.nodes), torch.nan)
         seed = int(torch.randint(2**31, ())) if judge and walks else 0
         with torch.no_grad():
-            look = self._plain if in_plain_torch() else self._compiled
-            walked = look(layer, gate, most, judge, walks, seed, scores)
+            walked = self._look(layer, gate, most, judge, walks, seed, scores)
         return arranged(self.frontier, walked, self.edges.relations) if walks else None, scores
 
-    def _compiled(
+    def _look(
         self, layer: Layer, gate: nn.Linear, most: int, judge: Judge | None, walks: bool, seed: int, scores: Tensor
     ) -> Walked:
         edges, out, found = self.edges, self.edges.by_source, Walked.empty(self.frontier, self.edges)
@@ -86,42 +82,6 @@ class Scout:
         )  # fmt: skip
         if judge is not None and not walks:
             scores += judge.shift
-        return found
-
-    def _plain(
-        self, layer: Layer, gate: nn.Linear, most: int, judge: Judge | None, walks: bool, seed: int, scores: Tensor
-    ) -> Walked:
-        step, found = expand(self.frontier, self.edges, self.hidden), Walked.empty(self.frontier, self.edges)
-        rows, entity = step.frontier.query, step.frontier.entity
-        state, worth = layer(self.state, self.table, self.query, Way.along(step), gate, drops=False)
-        values = worth if judge is None else judged(state, judge, rows)
-        if judge is not None:
-            scores[torch.from_numpy(rows), torch.from_numpy(entity)] = EXCLUDED if walks else values
-        hidden, fresh = hidden_of(self.frontier, self.hidden), np.ones(len(rows), dtype=bool)
-        fresh[step.old] = False
-        source, kind = step.by_source.owners, step.by_source.right % self.edges.relations
-        for query in range(len(hidden)):
-            old, new = (np.flatnonzero(each & (rows == query)) for each in (~fresh, fresh))
-            best = new[np.argsort(-values.numpy()[new], kind="stable")[:most]]
-            if judge is not None and walks:
-                best = np.union1d(best, new[entity[new] == hidden[query, 2]])
-                others = _others(most)
-                count = max(len(new) - most, others)
-                drawn = keep_mask(1, self.edges.nodes, 1 - others / count, seed + query)[0].numpy() > 0
-                drawn = np.setdiff1d(new[drawn[entity[new]]], best)
-                scores[query, torch.from_numpy(entity[drawn])] = float(np.log(count / others))
-                scores[query, torch.from_numpy(entity[np.concatenate([old, best])])] = 0
-                best = np.concatenate([best, drawn])
-            kept = np.concatenate([old, np.sort(best)])
-            number = np.full(len(rows), -1)
-            number[kept] = np.arange(len(kept))
-            walked = np.flatnonzero(number[step.by_source.left] >= 0)
-            begin, at = found.room[query] + self.frontier.first[query], found.room[query]
-            found.entity[begin : begin + len(kept)] = entity[kept]
-            edges = slice(at, at + len(walked))
-            found.source[edges], found.relation[edges] = source[walked], kind[walked]
-            found.target[edges] = number[step.by_source.left[walked]]
-            found.counts[query] = len(kept), len(walked)
         return found
 
 

@@ -41,6 +41,8 @@ class PathSettings(BaseModel):
         checks: How many times in an epoch it is validated.
         patience: Validations without a better MRR before training stops.
         watched: At most so many validation facts are ranked, drawn by the seed.
+        device: Where it is trained, and asked where it is asked much; `auto` is the GPU, where there is one. Several
+            workers that train together do so on CPUs.
         seed: Of first weights, order and all noise.
     """
 
@@ -64,6 +66,7 @@ class PathSettings(BaseModel):
     checks: _Count = 1
     patience: _Count = 4
     watched: Annotated[int, Field(ge=0)] = 2000
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,6 +157,10 @@ class _Training:
     ) -> None:
         if not graphs or not all(len(facts) for facts, _ in graphs):
             raise InputError("there are no facts to train on")
+        if settings.device == "cuda" and not torch.cuda.is_available():
+            raise InputError(
+                "device=cuda needs a GPU that torch can use, and there is none; leave it out, or say device=cpu"
+            )
         self._reasoner, self._settings, self._checkpoint = reasoner, settings, checkpoint
         self._engine = engine or SingleEngine()
         self._progress = progress or (lambda told: None)
@@ -172,6 +177,11 @@ class _Training:
     def run(self) -> None:
         """All epochs, or until it gets no better or time is over; leaves the reasoner in its best state."""
         keep_memory()
+        with self._reasoner.on_device() if self._engine.size == 1 else nullcontext():
+            self._run()
+        self._reasoner.network.load_state_dict(self._state.weights)
+
+    def _run(self) -> None:
         settings, state, losses = self._settings, self._state, list[float]()
         every = max(1, self._steps // (settings.epochs * settings.checks))
         with torch.random.fork_rng(devices=[]):
@@ -193,7 +203,6 @@ class _Training:
                     losses.clear()
                     state.judge(mrr, self._reasoner)
                     self._keep()
-        self._reasoner.network.load_state_dict(state.weights)
 
     def _step(self, graph: Questions, number: int) -> float:
         for group in self._optimizer.param_groups:
@@ -236,7 +245,7 @@ class _Training:
             tensors |= {f"optimizer.{number}.{name}": value for name, value in own.items()}
         tensors["random"] = torch.get_rng_state()
         told: dict[str, Any] = {name: value for name, value in vars(self._state).items() if name != "weights"}
-        self._checkpoint.save(tensors, told)
+        self._checkpoint.save({name: tensor.cpu() for name, tensor in tensors.items()}, told)
 
     def _restore(self) -> None:
         found = self._checkpoint.load() if self._checkpoint is not None else None
