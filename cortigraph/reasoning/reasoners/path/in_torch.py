@@ -129,10 +129,11 @@ def _expand(before: _Reached, graph: _Graph, hidden: Tensor | None) -> _Step:
     degree = graph.first[before.entity + 1] - begin
     source = torch.repeat_interleave(degree, output_size=int(degree.sum()))
     edge = torch.arange(len(source), device=source.device) + (begin - torch.cumsum(degree, 0) + degree)[source]
-    query, target, relation = before.query[source], graph.target[edge], graph.relation[edge]
+    target, relation = graph.target[edge], graph.relation[edge]
     if hidden is not None:
-        seen = torch.nonzero(~_hides(hidden[query], before.entity[source], target, relation, graph.relations // 2))
-        source, query, target, relation = (each[seen.squeeze(1)] for each in (source, query, target, relation))
+        seen = torch.nonzero(_seen(hidden, before, source, target, relation, graph.relations // 2)).squeeze(1)
+        source, target, relation = (each[seen] for each in (source, target, relation))
+    query = before.query[source]
     key, turn = query * nodes + target, torch.arange(len(source), device=source.device)
     places = key.new_full((queries * nodes,), -1)
     places[before.key(nodes)] = torch.arange(rows, device=key.device)
@@ -150,20 +151,25 @@ def _expand(before: _Reached, graph: _Graph, hidden: Tensor | None) -> _Step:
     return _Step(after, old, Links(source, kinds, places[key], rows, queries * graph.relations, len(asked)))
 
 
-def _hides(hidden: Tensor, source: Tensor, target: Tensor, relation: Tensor, half: int) -> Tensor:
-    """Which edges their query must not see: the hidden one in both directions, or without a kind all between the two.
+def _seen(hidden: Tensor, before: _Reached, source: Tensor, target: Tensor, relation: Tensor, half: int) -> Tensor:
+    """Which edges their query may see: not the hidden one, in neither direction; without a kind none between the two.
 
     Args:
-        hidden: Of the query of each edge: (edges, 3).
-        source: Entities.
-        target: Entities.
-        relation: Of each edge.
+        hidden: Of each query: head, relation and tail.
+        before: Where the edges begin.
+        source: The row that each leaves.
+        target: The entity that it reaches.
+        relation: Of each.
         half: How many relations there are in one direction.
     """
-    head, kind, tail = hidden.unbind(dim=1)
+    ends = (before.entity == hidden[:, 0][before.query]) | (before.entity == hidden[:, 2][before.query])
+    near = torch.nonzero(ends[source]).squeeze(1)  # few, and only they can be hidden
+    head, kind, tail = hidden[before.query[source[near]]].unbind(dim=1)
+    one, other, by = before.entity[source[near]], target[near], relation[near]
     back = torch.where(kind >= half, kind - half, kind + half)
-    one = (source == head) & (target == tail) & ((kind < 0) | (relation == kind))
-    return one | ((source == tail) & (target == head) & ((kind < 0) | (relation == back)))
+    hides = (one == head) & (other == tail) & ((kind < 0) | (by == kind))
+    hides |= (one == tail) & (other == head) & ((kind < 0) | (by == back))
+    return torch.ones_like(source, dtype=torch.bool).index_fill_(0, near[hides], False)
 
 
 def _best(step: _Step, value: Tensor, most: int) -> Tensor:
