@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -15,11 +12,11 @@ _ENTRIES = 16  # that are added up together
 _COLUMNS = 128  # at most, that a program has
 
 
-def sums(lengths: Tensor, lefts: Tensor, rights: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def sums(first: Tensor, lefts: Tensor, rights: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """`out[s] = Σ over entries (i, j) of segment s of left[i] · right[j]`.
 
     Args:
-        lengths: Of segments.
+        first: Where each segment begins, and where the last one ends: (segments + 1).
         lefts: (entries).
         rights: (entries).
         left: (any, columns), contiguous.
@@ -29,22 +26,21 @@ def sums(lengths: Tensor, lefts: Tensor, rights: Tensor, left: Tensor, right: Te
         (segments, columns).
     """
     columns = left.shape[1]
-    out = left.new_empty(len(lengths), columns)
+    segments = len(first) - 1
+    out = left.new_empty(segments, columns)
     if not out.numel():
         return out
-    first = torch.nn.functional.pad(torch.cumsum(lengths, 0), (1, 0))
     tile = min(_COLUMNS, triton.next_power_of_2(columns))
-    grid = len(lengths), triton.cdiv(columns, tile)
+    grid = segments, triton.cdiv(columns, tile)
     warps = max(1, tile // 32)
     _sum[grid](first, lefts, rights, left, right, out, columns, tile, _ENTRIES, num_warps=warps)
     return out
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _sum(
-    first: Any, lefts: Any, rights: Any, left: Any, right: Any, out: Any, columns: Any,
-    tile: tl.constexpr, entries: tl.constexpr,
-) -> None:  # fmt: skip
+def _sum(  # type: ignore[no-untyped-def]  # Triton reads annotations itself, and knows its own alone
+    first, lefts, rights, left, right, out, columns, tile: tl.constexpr, entries: tl.constexpr
+):
     segment = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * tile + tl.arange(0, tile)
     inside = column < columns

@@ -7,7 +7,6 @@ each segment up without storing what is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from cortigraph.reasoning.reasoners.structure import Segments
 
-__all__ = ["Links", "Pairs", "counted", "ordered", "propagate"]
+__all__ = ["Links", "Pairs", "begins", "propagate", "taken", "with_triton"]
 
 _PRODUCTS = 2**28  # numbers that are stored at a time
 
@@ -28,12 +27,12 @@ class Pairs:
     """Pairs of rows, segment by segment.
 
     Args:
-        lengths: Of segments.
+        first: Where each segment begins, and where the last one ends: (segments + 1).
         left: (entries).
         right: (entries).
     """
 
-    lengths: Tensor
+    first: Tensor
     left: Tensor
     right: Tensor
 
@@ -84,19 +83,19 @@ class Links:
     @cached_property
     def by_source(self) -> Pairs:
         """Targets and relations."""
-        return Pairs(counted(self.source, self.sources), self.target, self.relation)
+        return Pairs(begins(self.source, self.sources), self.target, self.relation)
 
     @cached_property
     def by_target(self) -> Pairs:
         """Sources and relations."""
-        order = ordered(self.target)
-        return Pairs(counted(self.target, self.targets), self.source[order], self.relation[order])
+        first, order = _segments(self.target, self.targets)
+        return Pairs(first, self.source.index_select(0, order), self.relation.index_select(0, order))
 
     @cached_property
     def by_relation(self) -> Pairs:
         """Targets and sources."""
-        order = ordered(self.relation)
-        return Pairs(counted(self.relation, self.relations), self.target[order], self.source[order])
+        first, order = _segments(self.relation, self.relations)
+        return Pairs(first, self.target.index_select(0, order), self.source.index_select(0, order))
 
 
 def propagate(x: Tensor, relation: Tensor, links: Links) -> Tensor:
@@ -130,32 +129,55 @@ class _Propagate(torch.autograd.Function):
         return to_x, _sums(links.by_relation, grad, x) if needs_relation else None, None
 
 
+def taken(values: Tensor, rows: Tensor) -> Tensor:
+    """Rows of a table, as `values[rows]`; the gradients of what is taken more than once are added in order.
+
+    Args:
+        values: (any, columns).
+        rows: (any).
+    """
+    out: Tensor = _Taken.apply(values, rows)
+    return out
+
+
+class _Taken(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: Tensor) -> Tensor:
+        ctx.rows, ctx.count = rows, len(values)
+        return values.index_select(0, rows)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        grad, (first, order) = grads[0].contiguous(), _segments(ctx.rows, ctx.count)
+        return _sums(Pairs(first, order, torch.zeros_like(order)), grad, torch.ones_like(grad[:1])), None
+
+
 def _sums(pairs: Pairs, left: Tensor, right: Tensor) -> Tensor:
     """`out[s] = Σ over entries (i, j) of segment s of left[i] · right[j]`."""
-    if left.is_cuda and (fused := _fused()) is not None:
-        return fused(pairs.lengths, pairs.left, pairs.right, left, right)
+    if left.is_cuda and with_triton():
+        from cortigraph.reasoning.reasoners._triton_sums import sums
+
+        return sums(pairs.first, pairs.left, pairs.right, left, right)
     wide = max(1, _PRODUCTS // max(1, len(pairs.left)))
     parts = []
     for some, others in zip(torch.split(left, wide, 1), torch.split(right, wide, 1), strict=True):
         products = some.index_select(0, pairs.left) * others.index_select(0, pairs.right)
-        parts.append(torch.segment_reduce(products, "sum", lengths=pairs.lengths, unsafe=True))
+        parts.append(torch.segment_reduce(products, "sum", offsets=pairs.first, unsafe=True))
     return torch.cat(parts, dim=1)
 
 
 @cache
-def _fused() -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor] | None:
-    if find_spec("triton") is None:
-        return None
-    from cortigraph.reasoning.reasoners._triton_sums import sums
-
-    return sums
+def with_triton() -> bool:
+    """Whether there is Triton, for what is on a GPU."""
+    return find_spec("triton") is not None
 
 
-def counted(rows: Tensor, count: int) -> Tensor:
-    """How often each of so many rows comes."""
-    return rows.new_zeros(count).scatter_add_(0, rows, torch.ones_like(rows))
+def begins(rows: Tensor, count: int) -> Tensor:
+    """Where each of so many rows begins among ascending ones, and where the last one ends: (count + 1)."""
+    return torch.searchsorted(rows, torch.arange(count + 1, dtype=rows.dtype, device=rows.device))
 
 
-def ordered(rows: Tensor) -> Tensor:
-    """The order that sorts rows; equal ones stay as they are."""
-    return torch.argsort(rows.to(torch.int32), stable=True)  # half the bits take half the passes
+def _segments(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Where each of so many rows begins once they are sorted, and the order that sorts them."""
+    ascending, order = torch.sort(rows.to(torch.int32), stable=True)  # half the bits take half the passes
+    return begins(ascending, count), order

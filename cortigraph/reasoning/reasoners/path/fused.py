@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import Edges, in_torch_alone, sums_and_products, sums_of_products
+from cortigraph.reasoning.reasoners.links import taken
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.threads import compiled
 
@@ -105,7 +106,7 @@ def judged(state: Tensor, judge: Judge, rows: Rows | Tensor) -> Tensor:
         [2.5, 33.5]
     """
     if in_torch_alone(state.device):
-        asked = judge.asked[torch.as_tensor(rows, device=state.device)]
+        asked = taken(judge.asked, torch.as_tensor(rows, device=state.device))
         return torch.relu(state @ judge.weight.T + asked) @ judge.last + judge.shift
     scores: Tensor = _Judge.apply(state, judge.weight, judge.asked, judge.last, rows)
     return scores + judge.shift

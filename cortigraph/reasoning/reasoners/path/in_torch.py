@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cortigraph.reasoning.reasoners.base import EXCLUDED
-from cortigraph.reasoning.reasoners.links import Links, counted, ordered
+from cortigraph.reasoning.reasoners.links import Links, begins
 from cortigraph.reasoning.reasoners.path.dropped import kept
 from cortigraph.reasoning.reasoners.path.layer import TensorWay
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
@@ -28,9 +28,10 @@ __all__ = ["outwards"]
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
-    """Edges by source: where those of each node begin, their targets and relations."""
+    """Edges by source: where those of each node begin, how many it has, their targets and relations."""
 
     first: Tensor
+    degree: Tensor
     target: Tensor
     relation: Tensor
     nodes: int
@@ -39,11 +40,11 @@ class _Graph:
 
 @dataclass(frozen=True, eq=False)
 class _Reached:
-    """The query and the entity of each row, query by query; how many rows each query has."""
+    """The query and the entity of each row, query by query, and where each query begins: (queries + 1)."""
 
     query: Tensor
     entity: Tensor
-    counts: Tensor
+    first: Tensor
 
     def key(self, nodes: int) -> Tensor:
         """Where each row stands in a table of queries × entities."""
@@ -52,22 +53,16 @@ class _Reached:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """What is reached after a step, the row that each has now which was before, and the edges to it."""
+    """What is reached after a step, the row that each has now which was before, the new rows, and the edges to all."""
 
     reached: _Reached
     old: Tensor
+    fresh: Tensor
     links: Links
 
     @property
     def way(self) -> TensorWay:
-        counts = self.reached.counts
-        return TensorWay(self.links, torch.cumsum(counts, 0) - counts, self.old)  # the head is the first
-
-    @property
-    def fresh(self) -> Tensor:
-        """Which rows were not reached before."""
-        fresh: Tensor = torch.ones_like(self.reached.query, dtype=torch.bool)
-        return fresh.index_fill_(0, self.old, False)
+        return TensorWay(self.links, self.reached.first[:-1], self.old)  # the head is the first
 
 
 def outwards(
@@ -95,8 +90,8 @@ def outwards(
     """
     graph, last = _graph(edges, query.device), len(network.layers) - 1
     unseen = None if hidden is None else torch.as_tensor(hidden, device=query.device)
-    asked = torch.arange(len(heads), device=query.device)
-    reached, state = _Reached(asked, torch.as_tensor(heads, device=query.device), torch.ones_like(asked)), query
+    asked = torch.arange(len(heads) + 1, device=query.device)
+    reached, state = _Reached(asked[:-1], torch.as_tensor(heads, device=query.device), asked), query
     missing, gate = network.unreached(query).expand(-1, graph.nodes), network.gate(most is not None)
     further = query.new_zeros(())
     for number in range(last + 1):
@@ -110,7 +105,8 @@ def outwards(
                     stays = _best(step, worth, most)
                 else:
                     score = network.judged(after, query, step.reached.query)
-                    stays, further = _drawn(step, score, most, unseen, int(torch.randint(2**31, ())))
+                    stays, stands = _drawn(step, score, most, unseen, int(torch.randint(2**31, ())))
+                    further = stands[stays]
             if number == last:
                 every = step.reached
                 missing = missing.index_put((every.query, every.entity), query.new_tensor(EXCLUDED))
@@ -124,31 +120,35 @@ def outwards(
 
 def _expand(before: _Reached, graph: _Graph, hidden: Tensor | None) -> _Step:
     """All edges that leave what is reached, but for the hidden ones."""
-    rows, queries, nodes = len(before.query), len(before.counts), graph.nodes
-    begin = graph.first[before.entity]
-    degree = graph.first[before.entity + 1] - begin
-    source = torch.repeat_interleave(degree, output_size=int(degree.sum()))
-    edge = torch.arange(len(source), device=source.device) + (begin - torch.cumsum(degree, 0) + degree)[source]
-    target, relation = graph.target[edge], graph.relation[edge]
+    rows, queries, nodes = len(before.query), len(before.first) - 1, graph.nodes
+    degree = graph.degree.index_select(0, before.entity)
+    ends = torch.cumsum(degree, 0)
+    shift = graph.first.index_select(0, before.entity) - ends + degree
+    source = torch.repeat_interleave(degree, output_size=int(ends[-1]))
+    edge = shift.index_select(0, source).add_(torch.arange(len(source), device=source.device))
+    target, relation = graph.target.index_select(0, edge), graph.relation.index_select(0, edge)
     if hidden is not None:
         seen = torch.nonzero(_seen(hidden, before, source, target, relation, graph.relations // 2)).squeeze(1)
-        source, target, relation = (each[seen] for each in (source, target, relation))
-    query = before.query[source]
-    key, turn = query * nodes + target, torch.arange(len(source), device=source.device)
-    places = key.new_full((queries * nodes,), -1)
-    places[before.key(nodes)] = torch.arange(rows, device=key.device)
-    first = key.new_full((queries * nodes,), len(key)).scatter_reduce_(0, key, turn, "amin")
-    new = torch.nonzero((places[key] < 0) & (first[key] == turn)).squeeze(1)
-    more = counted(query[new], queries)
-    old = torch.arange(rows, device=key.device) + (torch.cumsum(more, 0) - more)[before.query]
-    fresh = torch.arange(len(new), device=key.device) + torch.cumsum(before.counts, 0)[query[new]]
-    asked, entity = key.new_empty(rows + len(new)), key.new_empty(rows + len(new))
-    asked[old], asked[fresh] = before.query, query[new]
-    entity[old], entity[fresh] = before.entity, target[new]
-    after = _Reached(asked, entity, before.counts + more)
-    places[after.key(nodes)] = torch.arange(len(asked), device=key.device)
-    kinds = query * graph.relations + relation
-    return _Step(after, old, Links(source, kinds, places[key], rows, queries * graph.relations, len(asked)))
+        source, target, relation = (each.index_select(0, seen) for each in (source, target, relation))
+    kinds = (before.query * graph.relations).index_select(0, source).add_(relation)
+    key = (before.query * nodes).index_select(0, source).add_(target)
+    # A table says which edge came first to what was not reached before; then, which row it has.
+    turn = torch.arange(len(key), device=key.device)
+    places = key.new_full((queries * nodes,), len(key)).index_fill_(0, before.key(nodes), -1)
+    places.scatter_reduce_(0, key, turn, "amin")
+    new = torch.nonzero(places.index_select(0, key) == turn).squeeze(1)
+    query = before.query.index_select(0, source.index_select(0, new))
+    more = begins(query, queries)
+    old = torch.arange(rows, device=key.device) + more.index_select(0, before.query)
+    fresh = torch.arange(len(new), device=key.device) + before.first.index_select(0, query + 1)
+    order = torch.cat([old, fresh])
+    asked, entity = key.new_empty(len(order)), key.new_empty(len(order))
+    asked.index_copy_(0, order, torch.cat([before.query, query]))
+    entity.index_copy_(0, order, torch.cat([before.entity, target.index_select(0, new)]))
+    after = _Reached(asked, entity, before.first + more)
+    places.index_copy_(0, after.key(nodes), torch.arange(len(order), device=key.device))
+    to = places.index_select(0, key)
+    return _Step(after, old, fresh, Links(source, kinds, to, rows, queries * graph.relations, len(order)))
 
 
 def _seen(hidden: Tensor, before: _Reached, source: Tensor, target: Tensor, relation: Tensor, half: int) -> Tensor:
@@ -162,55 +162,55 @@ def _seen(hidden: Tensor, before: _Reached, source: Tensor, target: Tensor, rela
         relation: Of each.
         half: How many relations there are in one direction.
     """
-    ends = (before.entity == hidden[:, 0][before.query]) | (before.entity == hidden[:, 2][before.query])
-    near = torch.nonzero(ends[source]).squeeze(1)  # few, and only they can be hidden
-    head, kind, tail = hidden[before.query[source[near]]].unbind(dim=1)
-    one, other, by = before.entity[source[near]], target[near], relation[near]
+    by_row = hidden.index_select(0, before.query)
+    ends = (before.entity == by_row[:, 0]) | (before.entity == by_row[:, 2])
+    near = torch.nonzero(ends.index_select(0, source)).squeeze(1)  # few, and only they can be hidden
+    row, other, by = (each.index_select(0, near) for each in (source, target, relation))
+    one, (head, kind, tail) = before.entity.index_select(0, row), by_row.index_select(0, row).unbind(dim=1)
     back = torch.where(kind >= half, kind - half, kind + half)
     hides = (one == head) & (other == tail) & ((kind < 0) | (by == kind))
     hides |= (one == tail) & (other == head) & ((kind < 0) | (by == back))
-    return torch.ones_like(source, dtype=torch.bool).index_fill_(0, near[hides], False)
+    return torch.ones_like(source, dtype=torch.bool).index_copy_(0, near, ~hides)
 
 
 def _best(step: _Step, value: Tensor, most: int) -> Tensor:
     """Which rows stay: those that were reached before, and of the others for each query the best, at most so many."""
-    fresh = step.fresh
-    rows = torch.nonzero(fresh).squeeze(1)
-    rows = rows[torch.argsort(value[rows], descending=True, stable=True)]
-    rows = rows[ordered(step.reached.query[rows])]
-    query = step.reached.query[rows]
-    counts = counted(query, len(step.reached.counts))
-    rank = torch.arange(len(rows), device=rows.device) - (torch.cumsum(counts, 0) - counts)[query]
-    return (~fresh).index_fill_(0, rows[rank < most], True)
+    query = step.reached.query.index_select(0, step.fresh)  # ascending
+    worst = torch.sort(-value.index_select(0, step.fresh), stable=True).indices
+    by_query = torch.sort(query.index_select(0, worst).to(torch.int32), stable=True).indices
+    rows = step.fresh.index_select(0, worst.index_select(0, by_query))
+    rank = torch.arange(len(rows), device=rows.device)
+    rank -= begins(query, len(step.reached.first) - 1).index_select(0, query)
+    stays = torch.zeros_like(step.reached.query, dtype=torch.bool).index_fill_(0, step.old, True)
+    return stays.index_copy_(0, rows, rank < most)
 
 
 def _drawn(step: _Step, value: Tensor, most: int, hidden: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
-    """Which rows stay to be learned from, and the logarithm of how many each of these stands for.
+    """Which rows stay to be learned from, and for each the logarithm of how many it stands for.
 
     The best, the answer, and about half as many others, drawn from the rest.
     """
     query, entity = step.reached.query, step.reached.entity
     stays, others = _best(step, value, most), max(1, most // 2)
     if hidden is not None:
-        stays |= entity == hidden[:, 2][query]
-    counts = counted(query[step.fresh], len(step.reached.counts))
-    rest = torch.clamp(counts - most, min=others).double()
-    drawn = kept(entity, seed + query, 1 - others / rest[query]) & ~stays
-    stands = torch.where(drawn, torch.log(rest / others)[query], rest.new_zeros(()))
-    stays |= drawn
-    return stays, stands[stays].to(value.dtype)
+        stays |= entity == hidden[:, 2].index_select(0, query)
+    first = begins(query.index_select(0, step.fresh), len(step.reached.first) - 1)
+    rest = torch.clamp(torch.diff(first) - most, min=others).double()
+    drawn = kept(entity, seed + query, (1 - others / rest).index_select(0, query)) & ~stays
+    stands = torch.where(drawn, torch.log(rest / others).index_select(0, query), 0.0)
+    return stays | drawn, stands.to(value.dtype)
 
 
 def _narrowed(step: _Step, stays: Tensor) -> _Step:
     """The same step to fewer rows."""
-    number, links, reached = torch.cumsum(stays, 0) - 1, step.links, step.reached
-    query = reached.query[stays]
-    along = torch.nonzero(stays[links.target]).squeeze(1)
-    fewer = Links(
-        links.source[along], links.relation[along], number[links.target[along]],
-        links.sources, links.relations, len(query),
-    )  # fmt: skip
-    return _Step(_Reached(query, reached.entity[stays], counted(query, len(reached.counts))), number[step.old], fewer)
+    links, reached, number = step.links, step.reached, torch.cumsum(stays, 0) - 1
+    rows = torch.nonzero(stays).squeeze(1)
+    query, entity = reached.query.index_select(0, rows), reached.entity.index_select(0, rows)
+    along = torch.nonzero(stays.index_select(0, links.target)).squeeze(1)
+    source, kinds, to = (each.index_select(0, along) for each in (links.source, links.relation, links.target))
+    fewer = Links(source, kinds, number.index_select(0, to), links.sources, links.relations, len(rows))
+    after = _Reached(query, entity, begins(query, len(reached.first) - 1))
+    return _Step(after, number.index_select(0, step.old), step.fresh[:0], fewer)
 
 
 _graphs: WeakKeyDictionary[Structure, dict[torch.device, _Graph]] = WeakKeyDictionary()
@@ -222,5 +222,5 @@ def _graph(edges: Structure, device: torch.device) -> _Graph:
     if device not in known:
         out = edges.by_source
         first, target, relation = (torch.as_tensor(each, device=device) for each in (out.first, out.left, out.right))
-        known[device] = _Graph(first, target, relation, edges.nodes, edges.relations)
+        known[device] = _Graph(first, torch.diff(first), target, relation, edges.nodes, edges.relations)
     return known[device]

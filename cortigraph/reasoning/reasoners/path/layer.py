@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cortigraph.reasoning.reasoners.kernel import Edges, in_torch_alone
-from cortigraph.reasoning.reasoners.links import Links, propagate
+from cortigraph.reasoning.reasoners.links import Links, propagate, with_triton
 from cortigraph.reasoning.reasoners.path.dropped import keep_mask
 from cortigraph.reasoning.reasoners.path.frontier import Step
 from cortigraph.reasoning.reasoners.path.fused import Weights, stepped
@@ -106,7 +106,7 @@ class Layer(nn.Module):
         """
         if isinstance(way, TensorWay):
             sums = propagate(state.reshape(-1, table.shape[1]), table, way.links).view(-1, state.shape[1])
-            return self.renewed(state, sums.index_put((way.at,), query, accumulate=True), way.old, gate, drops)
+            return self.renewed(state, sums.index_add(0, way.at, query), way.old, gate, drops)
         return stepped(state, table, query, self.weights(gate), way.edges, way.at, way.old, *self._dropped(drops))
 
     def weights(self, gate: nn.Linear | None = None) -> Weights:
@@ -132,12 +132,17 @@ class Layer(nn.Module):
             gate: See `forward`.
             drops: See `forward`.
         """
+        x, before = torch.addmm(self.from_sums.bias, sums, self.from_sums.weight.T), state @ self.from_state.weight.T
+        x = x + before if old is None else x.index_add(0, old, before)
+        dropout, seed = self._dropped(drops)
+        if x.is_cuda and with_triton():
+            from cortigraph.reasoning.reasoners.path._triton_steps import renewed
+
+            _, _, _, scale, shift, worth_of = self.weights(gate).tensors()
+            return renewed(x, state, old, scale, shift, worth_of, dropout, seed)
         if old is not None:
             state = torch.zeros_like(sums).index_copy(0, old, state)
-        x = torch.addmm(self.from_sums.bias, state, self.from_state.weight.T)
-        x = torch.addmm(x, sums, self.from_sums.weight.T)
         new = torch.relu(nn.functional.layer_norm(x, x.shape[1:], self.norm.weight, self.norm.bias))
-        dropout, seed = self._dropped(drops)
         if dropout:
             new = new * keep_mask(x.shape[0], x.shape[1], dropout, seed, x.device).to(x.dtype)
         state = state + new
