@@ -68,7 +68,11 @@ class Reasoner(ABC):
         """
 
     def on_device(self) -> AbstractContextManager[None]:
-        """Has it answer where that goes fastest, for those who ask much: on a GPU, if it can and there is one."""
+        """Has it answer where that goes fastest, for those who ask much: on a GPU, if it can and there is one.
+
+        Raises:
+            InputError: Inside, where the GPU's memory is too small.
+        """
         return nullcontext()
 
     def limits(self) -> Limits:

@@ -95,6 +95,14 @@ def test_asking_for_a_gpu_where_there_is_none_is_told():
         train("path", facts, held, {"device": "cuda"})
 
 
+def test_too_little_memory_is_told():
+    facts, held = ring(12)
+    reasoner = train_path(facts, held, small("outwards", epochs=1))
+    with pytest.raises(InputError, match="smaller batch"), reasoner.on_device():
+        raise torch.OutOfMemoryError("out of memory")
+    assert reasoner.network.unreached.weight.device.type == "cpu"
+
+
 @pytest.mark.parametrize("way", ["everywhere", "outwards"])
 def test_torch_alone_learns_the_same(way, monkeypatch):
     """A whole training, with drop-out and cut frontiers: what a GPU does, on a CPU."""

@@ -111,6 +111,9 @@ class PathReasoner(Reasoner):
         network.to("cuda" if self.settings.device != "cpu" and torch.cuda.is_available() else "cpu")
         try:
             yield
+        except torch.OutOfMemoryError:
+            told = "the GPU's memory is too small for this; choose a smaller batch, most or most_asked, or device=cpu"
+            raise InputError(told) from None
         finally:
             network.to(before)
 
