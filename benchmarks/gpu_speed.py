@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -75,16 +76,12 @@ def drift(splits: Splits, settings: PathSettings, device: str) -> float:
     """How far a step's loss and gradients are from those of torch alone on the CPU."""
     few = settings.model_copy(update={"batch": 2, "most": len(splits.facts.entities), "most_asked": None})
     found = []
-    before = os.environ.get("CORTIGRAPH_KERNEL")
-    os.environ["CORTIGRAPH_KERNEL"] = "torch"
-    for where in ("cpu", device):
-        bench = Bench(splits, few, where)
-        loss = bench.questions.loss(bench.reasoner, 0)
-        torch.autograd.backward(loss)
-        found.append((float(loss.detach()), bench.gradients))
-    os.environ.pop("CORTIGRAPH_KERNEL")
-    if before is not None:
-        os.environ["CORTIGRAPH_KERNEL"] = before
+    with patch.dict(os.environ, {"CORTIGRAPH_KERNEL": "torch"}):
+        for where in ("cpu", device):
+            bench = Bench(splits, few, where)
+            loss = bench.questions.loss(bench.reasoner, 0)
+            torch.autograd.backward(loss)
+            found.append((float(loss.detach()), bench.gradients))
     (loss, slopes), (other, others) = found
     return max(abs(loss - other) / abs(loss), float((slopes - others).norm() / slopes.norm()))
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cortigraph.graph.errors import InputError
+from cortigraph.reasoning.reasoners.path.gradients import EdgeGradients
 from cortigraph.reasoning.reasoners.path.layer import Layer
 from cortigraph.reasoning.reasoners.path.training import train_path
 from cortigraph.reasoning.reasoners.train import train
@@ -117,6 +118,20 @@ def test_torch_alone_learns_the_same(way, monkeypatch):
     assert len(ours) == 4
     assert ours[-1] < 0.9 * ours[0], "it learns"
     np.testing.assert_allclose(theirs, ours, rtol=2e-3)
+
+
+@pytest.mark.parametrize("most", [None, 4])
+def test_torch_alone_owes_answers_to_the_same_edges(most, monkeypatch):
+    facts, held = ring(24)
+    reasoner = train_path(facts, held, small("outwards", epochs=2, most=most))
+    found = []
+    for _ in range(2):
+        told = EdgeGradients(reasoner, facts.edges, int(held[0, 0]), int(held[0, 1]))
+        found.append((told.scores, told.of(int(told.scores.argmax()))))
+        monkeypatch.setenv("CORTIGRAPH_KERNEL", "torch")
+    assert found[0][1].any()
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=1e-3, atol=1e-4)
 
 
 @gpu

@@ -21,6 +21,7 @@ from cortigraph.reasoning.reasoners.path.layer import TensorWay
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 
 if TYPE_CHECKING:
+    from cortigraph.reasoning.reasoners.path.gradients import Trace
     from cortigraph.reasoning.reasoners.path.network import PathNetwork
 
 __all__ = ["outwards"]
@@ -53,16 +54,24 @@ class _Reached:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """What is reached after a step, the row that each has now which was before, the new rows, and the edges to all."""
+    """What is reached after a step, the row that each has now which was before, and the edges to all."""
 
     reached: _Reached
     old: Tensor
-    fresh: Tensor
     links: Links
 
     @property
     def way(self) -> TensorWay:
         return TensorWay(self.links, self.reached.first[:-1], self.old)  # the head is the first
+
+
+@dataclass(frozen=True, eq=False)
+class _Fresh:
+    """The new rows of a step, query by query: the query of each, and where each query begins: (queries + 1)."""
+
+    rows: Tensor
+    query: Tensor
+    first: Tensor
 
 
 def outwards(
@@ -73,6 +82,7 @@ def outwards(
     edges: Structure,
     hidden: Rows | None,
     most: int | None,
+    trace: Trace | None = None,
 ) -> Tensor:
     """Scores, by states of what paths have reached: see `PathNetwork.outwards`.
 
@@ -84,6 +94,7 @@ def outwards(
         edges: Of the graph, in both directions.
         hidden: For each query an edge that it must not see: (batch, 3).
         most: How many newly reached entities a step keeps for each query; else all.
+        trace: Notes what is reached before each step.
 
     Returns:
         (batch, entities).
@@ -96,16 +107,18 @@ def outwards(
     further = query.new_zeros(())
     for number in range(last + 1):
         layer, table = network.step(number), network.lexicon.meaning(number, context).reshape(-1, query.shape[1])
-        step = _expand(reached, graph, unseen)
+        if trace is not None:
+            trace.reached(reached.entity.cpu().numpy())
+        step, fresh = _expand(reached, graph, unseen)
         if most is not None and (number < last or torch.is_grad_enabled()):
             with torch.no_grad():
                 after, worth = layer(state, table, query, step.way, gate, drops=False)
                 assert worth is not None  # there is a gate
                 if number < last:
-                    stays = _best(step, worth, most)
+                    stays = _best(step, fresh, worth, most)
                 else:
                     score = network.judged(after, query, step.reached.query)
-                    stays, stands = _drawn(step, score, most, unseen, int(torch.randint(2**31, ())))
+                    stays, stands = _drawn(step, fresh, score, most, unseen, int(torch.randint(2**31, ())))
                     further = stands[stays]
             if number == last:
                 every = step.reached
@@ -118,7 +131,7 @@ def outwards(
     return found
 
 
-def _expand(before: _Reached, graph: _Graph, hidden: Tensor | None) -> _Step:
+def _expand(before: _Reached, graph: _Graph, hidden: Tensor | None) -> tuple[_Step, _Fresh]:
     """All edges that leave what is reached, but for the hidden ones."""
     rows, queries, nodes = len(before.query), len(before.first) - 1, graph.nodes
     degree = graph.degree.index_select(0, before.entity)
@@ -148,7 +161,8 @@ def _expand(before: _Reached, graph: _Graph, hidden: Tensor | None) -> _Step:
     after = _Reached(asked, entity, before.first + more)
     places.index_copy_(0, after.key(nodes), torch.arange(len(order), device=key.device))
     to = places.index_select(0, key)
-    return _Step(after, old, fresh, Links(source, kinds, to, rows, queries * graph.relations, len(order)))
+    links = Links(source, kinds, to, rows, queries * graph.relations, len(order))
+    return _Step(after, old, links), _Fresh(fresh, query, more)
 
 
 def _seen(hidden: Tensor, before: _Reached, source: Tensor, target: Tensor, relation: Tensor, half: int) -> Tensor:
@@ -173,29 +187,28 @@ def _seen(hidden: Tensor, before: _Reached, source: Tensor, target: Tensor, rela
     return torch.ones_like(source, dtype=torch.bool).index_copy_(0, near, ~hides)
 
 
-def _best(step: _Step, value: Tensor, most: int) -> Tensor:
+def _best(step: _Step, fresh: _Fresh, value: Tensor, most: int) -> Tensor:
     """Which rows stay: those that were reached before, and of the others for each query the best, at most so many."""
-    query = step.reached.query.index_select(0, step.fresh)  # ascending
-    worst = torch.sort(-value.index_select(0, step.fresh), stable=True).indices
-    by_query = torch.sort(query.index_select(0, worst).to(torch.int32), stable=True).indices
-    rows = step.fresh.index_select(0, worst.index_select(0, by_query))
-    rank = torch.arange(len(rows), device=rows.device)
-    rank -= begins(query, len(step.reached.first) - 1).index_select(0, query)
+    best = torch.sort(-value.index_select(0, fresh.rows), stable=True).indices
+    by_query = torch.sort(fresh.query.index_select(0, best).to(torch.int32), stable=True).indices
+    rows = fresh.rows.index_select(0, best.index_select(0, by_query))
+    rank = torch.arange(len(rows), device=rows.device) - fresh.first.index_select(0, fresh.query)
     stays = torch.zeros_like(step.reached.query, dtype=torch.bool).index_fill_(0, step.old, True)
     return stays.index_copy_(0, rows, rank < most)
 
 
-def _drawn(step: _Step, value: Tensor, most: int, hidden: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
+def _drawn(
+    step: _Step, fresh: _Fresh, value: Tensor, most: int, hidden: Tensor | None, seed: int
+) -> tuple[Tensor, Tensor]:
     """Which rows stay to be learned from, and for each the logarithm of how many it stands for.
 
     The best, the answer, and about half as many others, drawn from the rest.
     """
     query, entity = step.reached.query, step.reached.entity
-    stays, others = _best(step, value, most), max(1, most // 2)
+    stays, others = _best(step, fresh, value, most), max(1, most // 2)
     if hidden is not None:
         stays |= entity == hidden[:, 2].index_select(0, query)
-    first = begins(query.index_select(0, step.fresh), len(step.reached.first) - 1)
-    rest = torch.clamp(torch.diff(first) - most, min=others).double()
+    rest = torch.clamp(torch.diff(fresh.first) - most, min=others).double()
     drawn = kept(entity, seed + query, (1 - others / rest).index_select(0, query)) & ~stays
     stands = torch.where(drawn, torch.log(rest / others).index_select(0, query), 0.0)
     return stays | drawn, stands.to(value.dtype)
@@ -210,7 +223,7 @@ def _narrowed(step: _Step, stays: Tensor) -> _Step:
     source, kinds, to = (each.index_select(0, along) for each in (links.source, links.relation, links.target))
     fewer = Links(source, kinds, number.index_select(0, to), links.sources, links.relations, len(rows))
     after = _Reached(query, entity, begins(query, len(reached.first) - 1))
-    return _Step(after, number.index_select(0, step.old), step.fresh[:0], fewer)
+    return _Step(after, number.index_select(0, step.old), fewer)
 
 
 _graphs: WeakKeyDictionary[Structure, dict[torch.device, _Graph]] = WeakKeyDictionary()

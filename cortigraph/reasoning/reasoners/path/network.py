@@ -100,8 +100,8 @@ class PathNetwork(nn.Module):
             learned from has `EXCLUDED`, and what stands for many has the logarithm of how many added.
         """
         query, context = self.lexicon.context(relations, edges)
-        if in_torch_alone(query.device) and trace is None:
-            return in_torch.outwards(self, query, context, heads, edges, hidden, most)
+        if in_torch_alone(query.device):
+            return in_torch.outwards(self, query, context, heads, edges, hidden, most, trace)
         frontier, state, last = begin(heads), query, len(self.layers) - 1
         missing: Tensor = self.unreached(query).expand(-1, edges.nodes)
         for number in range(len(self.layers)):
