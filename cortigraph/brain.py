@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.find import Hit
     from cortigraph.graph.snapshot import Snapshot
     from cortigraph.ingest.run import Report
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
     from cortigraph.reasoning.asking.answers import Answer, Answers, Step
     from cortigraph.reasoning.asking.mind import Mind
     from cortigraph.reasoning.pathway.scene import Scene

@@ -16,11 +16,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cortigraph"
 # Each room may import from itself and from those after it; ingest and reasoning stand side by side.
 MAY_IMPORT = {
-    "cli": {"brain", "ingest", "reasoning", "train", "regions", "graph"},
-    "brain": {"ingest", "reasoning", "train", "regions", "graph"},
-    "ingest": {"train", "regions", "graph"},
-    "reasoning": {"train", "regions", "graph"},
-    "train": {"regions", "graph"},
+    "cli": {"brain", "ingest", "reasoning", "train", "tables", "regions", "graph"},
+    "brain": {"ingest", "reasoning", "train", "tables", "regions", "graph"},
+    "ingest": {"train", "tables", "regions", "graph"},
+    "reasoning": {"train", "tables", "regions", "graph"},
+    "train": {"tables", "regions", "graph"},
+    "tables": {"graph"},
     "regions": {"graph"},
     "graph": set(),
 }

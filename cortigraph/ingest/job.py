@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.ingest.sources.spec import SourceSpec
+from cortigraph.tables.spec import SourceSpec
 from cortigraph.ingest.spec.cards import CardsItem
 from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
 from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
     from cortigraph.ingest.job import Job
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
 
 __all__ = ["Plan", "Shape", "plan"]
 

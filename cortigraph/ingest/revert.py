@@ -18,7 +18,7 @@ from cortigraph.ingest.run import Options, Report, run
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
 
 __all__ = ["Resumed", "batches", "resume", "revert"]
 

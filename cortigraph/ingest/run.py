@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
     from cortigraph.ingest.job import Job
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
     from cortigraph.ingest.staging.stage import Staged
 
 __all__ = ["Options", "Report", "run"]

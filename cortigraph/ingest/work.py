@@ -15,7 +15,7 @@ from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.history import History, Record
 from cortigraph.ingest.batches.target import Target, gone_since
 from cortigraph.ingest.elements import Elements
-from cortigraph.ingest.rejects import Rejects
+from cortigraph.tables.rejects import Rejects
 from cortigraph.ingest.spec.columns import check_columns, check_names
 from cortigraph.ingest.staging.stage import Staged, stage
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cortigraph.ingest.batches.archive import Part
     from cortigraph.ingest.batches.diff import Difference
     from cortigraph.ingest.job import Job
-    from cortigraph.ingest.sources.base import Progress, Source
+    from cortigraph.tables.base import Progress, Source
 
 __all__ = ["Batch", "Found", "Options", "Work"]
 
@@ -184,8 +184,8 @@ class Work:
         return tuple(str(path) for path in self.rejects.write(folder, self.sources))
 
     def _opened(self, tables: Mapping[str, object]) -> dict[str, Source]:
-        from cortigraph.ingest.rejects import mended
-        from cortigraph.ingest.sources.spec import open_sources
+        from cortigraph.tables.rejects import mended
+        from cortigraph.tables.spec import open_sources
 
         specs: Mapping[str, Any] = self.job.sources
         if self.options.mended is not None:

@@ -13,7 +13,7 @@ from cortigraph.ingest.elements import NodeKind
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.ingest.batches.diff import Difference
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
 
 __all__ = ["embed"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
     from cortigraph.ingest.batches.diff import Difference
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
 
 __all__ = ["finish_interrupted", "without"]
 

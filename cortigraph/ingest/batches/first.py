@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cortigraph.graph.bulk import Edges, Nodes
     from cortigraph.graph.store import Store
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
     from cortigraph.ingest.work import Batch
 
 __all__ = ["FirstLoad", "loads_first"]

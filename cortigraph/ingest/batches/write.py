@@ -14,7 +14,7 @@ from cortigraph.ingest.elements import NodeKind
 
 if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction
-    from cortigraph.ingest.sources.base import Progress
+    from cortigraph.tables.base import Progress
 
 __all__ = ["write"]
 

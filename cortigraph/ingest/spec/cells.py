@@ -22,7 +22,7 @@ from cortigraph.graph.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from cortigraph.ingest.sources.base import Block
+    from cortigraph.tables.base import Block
 
 __all__ = ["FILE", "Cell", "CellField", "texts"]
 

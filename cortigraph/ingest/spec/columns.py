@@ -10,7 +10,7 @@ from cortigraph.graph.errors import InputError, UnknownKeyError
 
 if TYPE_CHECKING:
     from cortigraph.ingest.job import Job, Place
-    from cortigraph.ingest.sources.base import Source
+    from cortigraph.tables.base import Source
 
 __all__ = ["check_columns", "check_names"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._files import Place
+from cortigraph.tables._files import Place
 
 __all__ = ["Found", "expanded", "files_of", "near"]
 

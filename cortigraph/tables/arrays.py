@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._columns import Columns, faults, too_long
-from cortigraph.ingest.sources.base import Fault
-from cortigraph.ingest.sources.cells import NOT_FINITE, TOO_LARGE, Reasons, as_text, blanked, failing
-from cortigraph.ingest.sources.types import Type, arrow_type, parse_type
-from cortigraph.ingest.sources.values import from_values
+from cortigraph.tables._columns import Columns, faults, too_long
+from cortigraph.tables.base import Fault
+from cortigraph.tables.cells import NOT_FINITE, TOO_LARGE, Reasons, as_text, blanked, failing
+from cortigraph.tables.types import Type, arrow_type, parse_type
+from cortigraph.tables.values import from_values
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Arrays", "kind_of", "kinds_of"]
 

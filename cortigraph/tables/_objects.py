@@ -7,17 +7,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.ingest.sources._columns import Columns, faults, too_long
-from cortigraph.ingest.sources.base import Fault, Part
-from cortigraph.ingest.sources.types import Type
-from cortigraph.ingest.sources.values import from_values, guessed
+from cortigraph.tables._columns import Columns, faults, too_long
+from cortigraph.tables.base import Fault, Part
+from cortigraph.tables.types import Type
+from cortigraph.tables.values import from_values, guessed
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["DoubledKeyError", "Objects", "decoder", "keys_of"]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._ahead import ahead
-from cortigraph.ingest.sources._bytes import Content, is_gzip
-from cortigraph.ingest.sources._records import Chunk, Cut, chunks_of
-from cortigraph.ingest.sources.base import Block, Part, Progress, settle
+from cortigraph.tables._ahead import ahead
+from cortigraph.tables._bytes import Content, is_gzip
+from cortigraph.tables._records import Chunk, Cut, chunks_of
+from cortigraph.tables.base import Block, Part, Progress, settle
 
 if TYPE_CHECKING:
-    from cortigraph.ingest.rejects import Rejects
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.rejects import Rejects
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["FileSource", "LineSource", "Place"]
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.rejects import RejectedError, Rejects
-from cortigraph.ingest.sources.spec import SourceSpec, open_sources
+from cortigraph.tables.rejects import RejectedError, Rejects
+from cortigraph.tables.spec import SourceSpec, open_sources
 
 
 def _open(folder, name: str, data: bytes, **spec):
@@ -114,7 +114,7 @@ def test_a_quote_that_never_closes(tmp_path) -> None:
 
 
 def test_a_record_beyond_all_bounds_is_an_error_of_the_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("cortigraph.ingest.sources.delimited._SLACK", 1 << 20)
+    monkeypatch.setattr("cortigraph.tables.delimited._SLACK", 1 << 20)
     source = _open(tmp_path, "a.csv", b'a,b\n1,2\n3,"' + b"x\n" * (4 << 20), longest=10)
     with pytest.raises(InputError, match=r"a\.csv:3: the record that starts here .* a quote that opens in it"):
         list(source.blocks(Rejects(9)))

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources.base import Fault
+from cortigraph.tables.base import Fault
 
 if TYPE_CHECKING:
-    from cortigraph.ingest.sources.base import Source
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.base import Source
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Reject", "RejectedError", "Rejects", "mended"]
 
@@ -217,7 +217,7 @@ def mended(specs: Mapping[str, SourceSpec], folder: Path) -> dict[str, SourceSpe
         ...
         cortigraph.graph.errors.InputError: /nowhere holds no rejects: there is no sources.json
     """
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
     if not (folder / SOURCES).is_file():
         raise InputError(f"{folder} holds no rejects: there is no {SOURCES}")

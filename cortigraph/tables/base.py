@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.ingest.rejects import Rejects
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.rejects import Rejects
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Block", "Fault", "Part", "Progress", "Raw", "Source", "settle"]
 

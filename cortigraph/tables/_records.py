@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._bytes import Content
+from cortigraph.tables._bytes import Content
 
 if TYPE_CHECKING:
     import numpy as np

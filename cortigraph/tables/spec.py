@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._paths import Found, files_of, near
-from cortigraph.ingest.sources.types import parse_type
-from cortigraph.ingest.sources.unpivot import Unpivot, Unpivoted
+from cortigraph.tables._paths import Found, files_of, near
+from cortigraph.tables.types import parse_type
+from cortigraph.tables.unpivot import Unpivot, Unpivoted
 
 if TYPE_CHECKING:
-    from cortigraph.ingest.sources._files import Place
-    from cortigraph.ingest.sources.base import Source
+    from cortigraph.tables._files import Place
+    from cortigraph.tables.base import Source
 
 __all__ = ["FORMATS", "Format", "SourceSpec", "open_sources"]
 
@@ -135,10 +135,10 @@ def _opened(name: str, spec: SourceSpec, base: Path) -> Source:
 
 
 def _made(name: str, spec: SourceSpec, places: list[Place]) -> Source:
-    from cortigraph.ingest.sources.delimited import DelimitedSource
-    from cortigraph.ingest.sources.json_lines import JsonLinesSource
-    from cortigraph.ingest.sources.json_whole import JsonSource
-    from cortigraph.ingest.sources.parquet import ParquetSource
+    from cortigraph.tables.delimited import DelimitedSource
+    from cortigraph.tables.json_lines import JsonLinesSource
+    from cortigraph.tables.json_whole import JsonSource
+    from cortigraph.tables.parquet import ParquetSource
 
     if spec.format == "jsonl":
         return JsonLinesSource(name, spec, places)
@@ -150,7 +150,7 @@ def _made(name: str, spec: SourceSpec, places: list[Place]) -> Source:
 
 
 def _add_tables(opened: dict[str, Source], name: str, table: object) -> None:
-    from cortigraph.ingest.sources.tables import sources_of
+    from cortigraph.tables.frames import sources_of
 
     _check_name(name)
     for source in sources_of(name, table):

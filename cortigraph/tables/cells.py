@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cortigraph.ingest.sources.types import Type, arrow_type
+from cortigraph.tables.types import Type, arrow_type
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,17 +8,17 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._columns import plain
-from cortigraph.ingest.sources._files import FileSource, Place
-from cortigraph.ingest.sources.arrays import Arrays, kinds_of
-from cortigraph.ingest.sources.base import Part
-from cortigraph.ingest.sources.types import Type
+from cortigraph.tables._columns import plain
+from cortigraph.tables._files import FileSource, Place
+from cortigraph.tables.arrays import Arrays, kinds_of
+from cortigraph.tables.base import Part
+from cortigraph.tables.types import Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet
 
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["ParquetSource", "as_json"]
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources.base import Block, Fault, Part, Source, settle
+from cortigraph.tables.base import Block, Fault, Part, Source, settle
 
 if TYPE_CHECKING:
-    from cortigraph.ingest.rejects import Rejects
-    from cortigraph.ingest.sources.base import Progress, Raw
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.rejects import Rejects
+    from cortigraph.tables.base import Progress, Raw
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Unpivot", "Unpivoted"]
 
@@ -95,8 +95,8 @@ class Unpivoted:
         import numpy as np
         import pyarrow as pa
 
-        from cortigraph.ingest.sources.cells import from_text
-        from cortigraph.ingest.sources.types import Type
+        from cortigraph.tables.cells import from_text
+        from cortigraph.tables.types import Type
 
         values = block.table.column(column)
         reasons: dict[int, str] = {}

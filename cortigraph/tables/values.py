@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.ingest.sources.cells import NOT_FINITE, TOO_LARGE, Reasons, blanked, from_text
-from cortigraph.ingest.sources.types import Type, arrow_type
+from cortigraph.tables.cells import NOT_FINITE, TOO_LARGE, Reasons, blanked, from_text
+from cortigraph.tables.types import Type, arrow_type
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.rejects import RejectedError, Rejects, mended
-from cortigraph.ingest.sources.spec import SourceSpec, open_sources
+from cortigraph.tables.rejects import RejectedError, Rejects, mended
+from cortigraph.tables.spec import SourceSpec, open_sources
 
 
 def _sources(folder, files: dict[str, bytes], **specs):
@@ -79,7 +79,7 @@ def test_the_limit(tmp_path) -> None:
 
 
 def _fault(number: int):
-    from cortigraph.ingest.sources.base import Fault
+    from cortigraph.tables.base import Fault
 
     return Fault(number, "a", "x", "is odd")
 

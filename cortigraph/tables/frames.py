@@ -8,18 +8,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._graph import is_graph, tables_of
-from cortigraph.ingest.sources._objects import Objects, keys_of
-from cortigraph.ingest.sources.arrays import Arrays, kind_of, kinds_of
-from cortigraph.ingest.sources.base import Block, Fault, Part, Progress, Raw, settle
-from cortigraph.ingest.sources.parquet import as_json
-from cortigraph.ingest.sources.spec import SourceSpec
-from cortigraph.ingest.sources.types import Type
+from cortigraph.tables._graph import is_graph, tables_of
+from cortigraph.tables._objects import Objects, keys_of
+from cortigraph.tables.arrays import Arrays, kind_of, kinds_of
+from cortigraph.tables.base import Block, Fault, Part, Progress, Raw, settle
+from cortigraph.tables.parquet import as_json
+from cortigraph.tables.spec import SourceSpec
+from cortigraph.tables.types import Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from cortigraph.ingest.rejects import Rejects
+    from cortigraph.tables.rejects import Rejects
 
 __all__ = ["TableSource", "sources_of"]
 

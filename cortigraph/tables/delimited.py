@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._bytes import Content
-from cortigraph.ingest.sources._columns import Columns
-from cortigraph.ingest.sources._files import LineSource, Place
-from cortigraph.ingest.sources._records import Chunk, Cut, chunks_of
-from cortigraph.ingest.sources.base import Fault, Part
+from cortigraph.tables._bytes import Content
+from cortigraph.tables._columns import Columns
+from cortigraph.tables._files import LineSource, Place
+from cortigraph.tables._records import Chunk, Cut, chunks_of
+from cortigraph.tables.base import Fault, Part
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["TRIPLE", "DelimitedSource"]
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.sources._bytes import Content
-from cortigraph.ingest.sources._files import FileSource, Place
-from cortigraph.ingest.sources._objects import DoubledKeyError, Objects, decoder, keys_of
-from cortigraph.ingest.sources.base import Part
+from cortigraph.tables._bytes import Content
+from cortigraph.tables._files import FileSource, Place
+from cortigraph.tables._objects import DoubledKeyError, Objects, decoder, keys_of
+from cortigraph.tables.base import Part
 
 if TYPE_CHECKING:
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["KEY", "JsonSource"]
 

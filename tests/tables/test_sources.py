@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortigraph.graph.errors import InputError
-from cortigraph.ingest.rejects import Rejects
-from cortigraph.ingest.sources._bytes import Content
-from cortigraph.ingest.sources._records import Cut, chunks_of
-from cortigraph.ingest.sources.spec import SourceSpec, open_sources
+from cortigraph.tables.rejects import Rejects
+from cortigraph.tables._bytes import Content
+from cortigraph.tables._records import Cut, chunks_of
+from cortigraph.tables.spec import SourceSpec, open_sources
 
 CSV = b'name,age,born\nAda,36,1815-12-10\n"Hopper, Grace",,1906-12-09\n'
 ROWS = [

@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.ingest.sources._bytes import Content
-from cortigraph.ingest.sources._files import LineSource, Place
-from cortigraph.ingest.sources._objects import DoubledKeyError, Objects, decoder, keys_of
-from cortigraph.ingest.sources._records import Chunk, Cut, chunks_of
-from cortigraph.ingest.sources.base import Fault, Part
-from cortigraph.ingest.sources.cells import as_text
+from cortigraph.tables._bytes import Content
+from cortigraph.tables._files import LineSource, Place
+from cortigraph.tables._objects import DoubledKeyError, Objects, decoder, keys_of
+from cortigraph.tables._records import Chunk, Cut, chunks_of
+from cortigraph.tables.base import Fault, Part
+from cortigraph.tables.cells import as_text
 
 if TYPE_CHECKING:
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["JsonLinesSource"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.ingest.sources.base import Fault
-from cortigraph.ingest.sources.cells import Reasons, as_text, blanked, from_text, zoned
-from cortigraph.ingest.sources.types import TEXT, Type, parse_type
+from cortigraph.tables.base import Fault
+from cortigraph.tables.cells import Reasons, as_text, blanked, from_text, zoned
+from cortigraph.tables.types import TEXT, Type, parse_type
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.ingest.sources.spec import SourceSpec
+    from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Columns", "faults", "plain", "too_long"]
 
