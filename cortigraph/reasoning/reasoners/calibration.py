@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.reasoning.reasoners.base import Reasoner, Scores
+from cortigraph.reasoning.reasoners.clock import OnPart, ignore, seconds_a_query, spread
 from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
@@ -91,7 +92,15 @@ def shares(scores: Scores, known: Rows) -> Floats:
 
 
 def calibrate(
-    reasoner: Reasoner, facts: Facts, held_out: Rows, *, also: Rows | None = None, most: int = 1000, seed: int = 0
+    reasoner: Reasoner,
+    facts: Facts,
+    held_out: Rows,
+    *,
+    also: Rows | None = None,
+    most: int = 1000,
+    seed: int = 0,
+    seconds: float | None = None,
+    shown: OnPart = ignore,
 ) -> Calibration:
     """Learns what a reasoner's scores are worth.
 
@@ -102,10 +111,15 @@ def calibrate(
         also: What else is true, and left out as known answers are.
         most: So many are asked for at most, drawn by the seed, in both directions.
         seed: Of the draw.
+        seconds: That it may take; fewer are asked for where there would be no time for more.
+        shown: Told how far it is.
     """
     if not len(held_out):
         return Calibration()
-    logits, true, false = _counted(reasoner, facts, held_out, also, most, seed)
+    if seconds is not None:
+        a_fact = 2 * seconds_a_query(reasoner, facts, held_out[:, :2], seconds / 4)
+        most = min(most, len(spread(held_out, seconds / 2, a_fact)))
+    logits, true, false = _counted(reasoner, facts, held_out, also, most, seed, shown)
     slope, offset = 1.0, 0.0
     ridge = np.diag([1.0, 1e-3])  # a few facts can't move the slope far from 1
     for _ in range(_STEPS):  # Newton's steps
@@ -161,13 +175,13 @@ def calibration_error(
 
 
 def _counted(
-    reasoner: Reasoner, facts: Facts, held_out: Rows, also: Rows | None, most: int, seed: int
+    reasoner: Reasoner, facts: Facts, held_out: Rows, also: Rows | None, most: int, seed: int, shown: OnPart
 ) -> tuple[Floats, Floats, Floats]:
     """How many entities with each logit are answers, and how many are not; on a grid, so that all of them fit."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:most])
     edges = np.linspace(_LOWEST, -_LOWEST, _GRID + 1)
     true, false, total = np.zeros(_GRID), np.zeros(_GRID), np.zeros(_GRID)
-    for logits, answers in _asked(reasoner, facts, held_out, also, chosen):
+    for logits, answers in _asked(reasoner, facts, held_out, also, chosen, shown):
         asked = ~np.isnan(logits)
         logits, answers = logits[asked], answers[asked]
         cells = np.clip(np.searchsorted(edges, logits, side="right") - 1, 0, _GRID - 1)
@@ -179,7 +193,12 @@ def _counted(
 
 
 def _asked(
-    reasoner: Reasoner, facts: Facts, held_out: Rows, also: Rows | None, chosen: Rows | None = None
+    reasoner: Reasoner,
+    facts: Facts,
+    held_out: Rows,
+    also: Rows | None,
+    chosen: Rows | None = None,
+    shown: OnPart = ignore,
 ) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
     """For each different query of held-out facts the logits of entities, and which are answers; known ones are NaN."""
     relations = len(facts.relations)
@@ -197,6 +216,7 @@ def _asked(
             answer[right[begin[row] : begin[row + 1]]] = True
             logits[own] = np.nan
             yield logits, answer
+        shown("calibrating, queries", min(start + reasoner.batch, len(queries)), len(queries))
 
 
 def _logistic(values: Floats) -> Floats:

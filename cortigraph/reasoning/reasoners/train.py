@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
+from cortigraph.reasoning.reasoners.clock import OnPart, ignore
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
 
@@ -69,6 +70,7 @@ def train(
     also: Sequence[tuple[Facts, Rows]] = (),
     cluster: Cluster | None = None,
     engine: Engine | None = None,
+    shown: OnPart = ignore,
 ) -> Reasoner:
     """Trains a reasoner.
 
@@ -83,6 +85,7 @@ def train(
         also: Other graphs that a foundation learns from, with what is held out of each.
         cluster: Has several workers train it together; here alone, if left out.
         engine: Where this process is one of those workers, its rank.
+        shown: Told all the time how far it is.
 
     Raises:
         UnknownKeyError: There is none of that name.
@@ -99,31 +102,35 @@ def train(
         from cortigraph.reasoning.reasoners.workers import train_together
 
         told: Any = progress or (lambda told: None)
-        return train_together(cluster, name, [(facts, valid), *also], settings.model_dump(), told, start, checkpoint)
+        return train_together(
+            cluster, name, [(facts, valid), *also], settings.model_dump(), told, start, checkpoint, shown
+        )
     if name == "path":
         from cortigraph.reasoning.reasoners.path.training import train_path
 
-        return train_path(facts, valid, settings, progress, start=begun, checkpoint=checkpoint, engine=engine)
+        return train_path(
+            facts, valid, settings, progress, start=begun, checkpoint=checkpoint, engine=engine, shown=shown
+        )
     if name == "foundation":
         from cortigraph.reasoning.reasoners.path.training import train_foundation
 
         return train_foundation(
-            [(facts, valid), *also], settings, progress, start=begun, checkpoint=checkpoint, engine=engine
+            [(facts, valid), *also], settings, progress, start=begun, checkpoint=checkpoint, engine=engine, shown=shown
         )
     if name == "ensemble":
         from cortigraph.reasoning.reasoners.together import train_members
 
-        return train_members(facts, valid, settings, progress, start=begun, checkpoint=checkpoint)
+        return train_members(facts, valid, settings, progress, start=begun, checkpoint=checkpoint, shown=shown)
     if name == "complex":
         from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
 
-        return train_complex(facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint)
+        return train_complex(facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint, shown=shown)
     from cortigraph.reasoning.reasoners.embedding.adversarial import train_distance
     from cortigraph.reasoning.reasoners.embedding.distance import Distance, RotatE, TransE
 
     kind: type[Distance] = RotatE if name == "rotate" else TransE
     found: Reasoner = train_distance(
-        kind, facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint
+        kind, facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint, shown=shown
     )
     return found
 

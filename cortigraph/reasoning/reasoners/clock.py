@@ -1,0 +1,119 @@
+"""Clocks: how long a training may take, and how fast a reasoner answers, so that what closes a training is in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from cortigraph.reasoning.reasoners.base import Reasoner
+from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.structure import Rows
+
+__all__ = ["VALIDATION", "Clock", "OnPart", "ignore", "in_time", "seconds_a_query", "spread"]
+
+VALIDATION = 0.05  # share of a limited time that one validation, or the calibration, may take
+_LEAST = 16  # facts that are ranked however short the time is: fewer say nothing
+
+OnPart = Callable[[str, int, int], None]
+"""Told what is done, how much of it is, and of how much."""
+
+
+def ignore(what: str, done: int, whole: int) -> None:
+    """Tells nobody."""
+
+
+class Clock:
+    """Wall-clock time that may be spent.
+
+    Args:
+        seconds: In all; none for as long as it takes.
+        spent: Of those, before now: by a training that was interrupted, say.
+
+    Example:
+        >>> Clock(60, spent=60).left, Clock().left
+        (0.0, inf)
+    """
+
+    def __init__(self, seconds: float | None = None, spent: float = 0.0) -> None:
+        self.seconds = seconds
+        self._began = time.monotonic() - spent
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    @property
+    def left(self) -> float:
+        """Seconds until time is over: never less than none."""
+        return float("inf") if self.seconds is None else max(0.0, self.seconds - self.elapsed)
+
+    def part(self, share: float) -> float | None:
+        """A share of all its seconds; none of a clock without end."""
+        return None if self.seconds is None else share * self.seconds
+
+    def tell(self, shown: OnPart, what: str, done: int, whole: int) -> None:
+        """Tells how far a training is: by time where that ends it first, else by what is done.
+
+        Args:
+            shown: Is told.
+            what: Is counted.
+            done: So many of these.
+            whole: Of so many.
+        """
+        if self.seconds is not None and self.elapsed * whole > self.seconds * done:
+            shown("training, seconds", round(min(self.elapsed, self.seconds)), round(self.seconds))
+        else:
+            shown(f"training, {what}", done, whole)
+
+
+def in_time(settings: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
+    """Settings of a training with the seconds that are left for it, so that there are some to calibrate in.
+
+    Args:
+        settings: With `seconds`.
+        clock: Of all that is to be done.
+    """
+    closing = clock.part(VALIDATION)
+    return {**settings, "seconds": None if closing is None else max(clock.left - closing, closing)}
+
+
+def seconds_a_query(reasoner: Reasoner, facts: Facts, queries: Rows, patience: float = 1.0) -> float:
+    """How long a reasoner takes to score one of many queries.
+
+    Args:
+        reasoner: Any.
+        facts: What it may know.
+        queries: (any, 2), at least one: what it is tried on.
+        patience: About the seconds that the trial itself may take.
+    """
+
+    def tried(count: int) -> float:
+        began = time.perf_counter()
+        reasoner.score(facts, np.ascontiguousarray(queries[:count]))
+        return (time.perf_counter() - began) / count
+
+    tried(1)  # compiles, and fills caches
+    one, count = tried(1), min(reasoner.batch, len(queries))
+    return tried(count) if one * count <= patience else one
+
+
+def spread(rows: Rows, seconds: float, a_row: float) -> Rows:
+    """As many rows as there is time for, from all over the table.
+
+    Args:
+        rows: (any, any).
+        seconds: For all of them.
+        a_row: Seconds that one takes.
+
+    Example:
+        >>> spread(np.arange(100)[:, None], 2.0, 0.1)[:3].ravel().tolist()
+        [0, 5, 10]
+    """
+    most = max(_LEAST, int(seconds / max(a_row, 1e-9)))
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
