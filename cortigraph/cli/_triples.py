@@ -45,7 +45,7 @@ def train_on_triples(
     from cortigraph.reasoning.reasoners import artefact
     from cortigraph.reasoning.reasoners.calibration import calibrate
     from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
-    from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock, in_time
+    from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock
     from cortigraph.reasoning.reasoners.train import checked_settings
     from cortigraph.reasoning.reasoners.train import train as train_by_name
     from cortigraph.reasoning.reasoners.triples import read_splits
@@ -61,8 +61,9 @@ def train_on_triples(
     facts = splits.facts
     with bars() as shown:
         trained = train_by_name(
-            reasoner, facts, splits.valid, in_time(settings, clock), show,
-            start=start.reasoner if start else None, checkpoint=checkpoint, also=also, cluster=cluster, shown=shown,
+            reasoner, facts, splits.valid, settings, show,
+            start=start.reasoner if start else None, checkpoint=checkpoint, also=also, cluster=cluster,
+            shown=shown, clock=clock,
         )  # fmt: skip
         calibration = calibrate(trained, facts, splits.valid, seconds=clock.part(VALIDATION), shown=shown)
     about = {

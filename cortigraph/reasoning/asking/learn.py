@@ -18,7 +18,7 @@ from cortigraph.reasoning.reasoners import artefact
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.calibration import calibrate
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
-from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock, OnPart, ignore, in_time
+from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock, OnPart, ignore
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.train import Told, checked_settings, train
@@ -90,8 +90,8 @@ def learn(
             progress(told)
 
     reasoner = train(
-        kind, facts, held_out, in_time(settings, clock), watch, start=start[0] if start else None,
-        checkpoint=checkpoint, cluster=cluster, shown=shown,
+        kind, facts, held_out, settings, watch, start=start[0] if start else None,
+        checkpoint=checkpoint, cluster=cluster, shown=shown, clock=clock,
     )  # fmt: skip
     calibration = calibrate(reasoner, facts, held_out, seconds=clock.part(VALIDATION), shown=shown)
     about = {

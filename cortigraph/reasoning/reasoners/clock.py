@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.facts import Facts
@@ -15,7 +16,11 @@ from cortigraph.reasoning.reasoners.structure import Rows
 __all__ = ["VALIDATION", "Clock", "OnPart", "ignore", "in_time", "seconds_a_query", "spread"]
 
 VALIDATION = 0.05  # share of a limited time that one validation, or the calibration, may take
-_LEAST = 16  # facts that are ranked however short the time is: fewer say nothing
+_SAVING = 0.03
+_LEAST = 4  # facts that are ranked however short the time is
+_TRIED = 8  # queries at a time: one alone takes longer than its share of many
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 OnPart = Callable[[str, int, int], None]
 """Told what is done, how much of it is, and of how much."""
@@ -70,35 +75,35 @@ class Clock:
             shown(f"training, {what}", done, whole)
 
 
-def in_time(settings: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
-    """Settings of a training with the seconds that are left for it, so that there are some to calibrate in.
+def in_time(settings: _Settings, clock: Clock | None) -> _Settings:
+    """Settings of a training with the seconds that are left for it, so that there are some to calibrate and to save in.
 
     Args:
         settings: With `seconds`.
-        clock: Of all that is to be done.
+        clock: Of all that is to be done; none if there is nothing else to be done.
     """
-    closing = clock.part(VALIDATION)
-    return {**settings, "seconds": None if closing is None else max(clock.left - closing, closing)}
+    if clock is None or clock.seconds is None:
+        return settings
+    left = clock.left - (VALIDATION + _SAVING) * clock.seconds
+    return settings.model_copy(update={"seconds": max(left, VALIDATION * clock.seconds)})
 
 
-def seconds_a_query(reasoner: Reasoner, facts: Facts, queries: Rows, patience: float = 1.0) -> float:
+def seconds_a_query(reasoner: Reasoner, facts: Facts, queries: Rows) -> float:
     """How long a reasoner takes to score one of many queries.
 
     Args:
         reasoner: Any.
         facts: What it may know.
         queries: (any, 2), at least one: what it is tried on.
-        patience: About the seconds that the trial itself may take.
     """
 
     def tried(count: int) -> float:
         began = time.perf_counter()
         reasoner.score(facts, np.ascontiguousarray(queries[:count]))
-        return (time.perf_counter() - began) / count
+        return (time.perf_counter() - began) / min(count, len(queries))
 
     tried(1)  # compiles, and fills caches
-    one, count = tried(1), min(reasoner.batch, len(queries))
-    return tried(count) if one * count <= patience else one
+    return tried(min(_TRIED, reasoner.batch))
 
 
 def spread(rows: Rows, seconds: float, a_row: float) -> Rows:

@@ -161,7 +161,7 @@ def _learned(
     if seconds is not None and members:
         # A third of the time says how far scores lie apart, a third what they are worth, and a third learns from that.
         each = seconds / 3
-        a_query = sum(seconds_a_query(member, facts, asked, each / len(members)) for member in members)
+        a_query = sum(seconds_a_query(member, facts, asked) for member in members)
         asked = spread(asked, each, a_query)
         most = min(most, len(spread(valid, each, 2 * a_query)))
     scales = _scales(members, facts, [asked[start : start + batch] for start in range(0, len(asked), batch)])

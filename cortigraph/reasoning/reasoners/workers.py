@@ -17,7 +17,7 @@ from cortigraph.graph.keys import Keys
 from cortigraph.reasoning.reasoners import artefact
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
-from cortigraph.reasoning.reasoners.clock import OnPart, ignore
+from cortigraph.reasoning.reasoners.clock import Clock, OnPart, ignore
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.path.training import Progress
 from cortigraph.reasoning.reasoners.structure import Rows
@@ -46,6 +46,7 @@ def train_together(
     start: Reasoner | None,
     checkpoint: Checkpoint | None,
     shown: OnPart = ignore,
+    clock: Clock | None = None,
 ) -> Reasoner:
     """Trains a reasoner in a group of workers; the same as one worker makes of it, up to the order of summation.
 
@@ -58,6 +59,7 @@ def train_together(
         start: One to go on from.
         checkpoint: Where the state lies after each validation. A lost worker costs what was learned since.
         shown: Told how far it is, now and then.
+        clock: As for `train`.
 
     Raises:
         InputError: This kind is trained by one worker.
@@ -80,6 +82,7 @@ def train_together(
             "graphs": len(graphs),
             "choices": dict(choices),
             "start": start is not None,
+            "clock": None if clock is None or clock.seconds is None else [clock.seconds, time.time() - clock.elapsed],
             "checkpoint": None if checkpoint is None else [str(checkpoint.path.resolve()), checkpoint.training],
         }
         with trainer(cluster, weights=WeightStore(folder / "weights"), modules=[__name__]) as training:
@@ -92,6 +95,11 @@ def _pass_on(told: Any, progress: Callable[[Progress], None], shown: OnPart) -> 
         shown(*told)
     else:
         progress(Progress(**told))
+
+
+def _same_clock(told: tuple[float, float] | None) -> Clock | None:
+    """The clock of whoever asked: it ran while this group was started."""
+    return None if told is None else Clock(told[0], spent=time.time() - told[1])
 
 
 def _seldom(report: Report) -> OnPart:
@@ -121,6 +129,7 @@ def _train(engine: Engine, arguments: Mapping[str, JsonValue], report: Report) -
         also=also,
         engine=engine,
         shown=_seldom(report),
+        clock=_same_clock(asked["clock"]),
     )  # fmt: skip
     if engine.rank == 0:
         artefact.save(trained, folder / "trained")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.reasoning.reasoners.embedding import watch
+from cortigraph.reasoning.reasoners import clock
 from cortigraph.reasoning.reasoners.embedding.adversarial import AdversarialSteps, train_distance
 from cortigraph.reasoning.reasoners.embedding.closed import Closed
 from cortigraph.reasoning.reasoners.embedding.complex import ComplEx
@@ -108,8 +108,9 @@ def test_it_stops_tells_and_keeps_the_best(train: Train) -> None:
 def test_time_is_kept(train: Train, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     facts, held = ring()
     told: list[Progress] = []
-    looks = itertools.count()  # half a second passes whenever the watch is looked at, wherever that is
-    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: next(looks) / 2))
+    looks = itertools.count()  # half a second passes whenever the clock is looked at, wherever that is
+    ticks = SimpleNamespace(monotonic=lambda: next(looks) / 2, perf_counter=lambda: 0.0)
+    monkeypatch.setattr(clock, "time", ticks)
     train(facts, held, epochs=10**6, seconds=seconds, every=1000, progress=told.append)
     assert 0 < len(told) < 10
     assert [moment.mrr is not None for moment in told] == [False] * (len(told) - 1) + [True]

@@ -190,6 +190,6 @@ class Watch:
         seconds = self._settings.seconds
         if seconds is None or not len(self._valid):
             return
-        both = 2 * seconds_a_query(self._scorer, self._facts, self._valid[:, :2], VALIDATION * seconds)
+        both = 2 * seconds_a_query(self._scorer, self._facts, self._valid[:, :2])
         self._valid = spread(self._valid, VALIDATION * seconds, both)
         self._closing = both * len(self._valid)

@@ -99,7 +99,7 @@ class Questions:
         """
         if not len(self._watched):
             return 0.0
-        both = 2 * agreed(seconds_a_query(reasoner, self._facts, self._watched[:, :2], seconds))
+        both = 2 * agreed(seconds_a_query(reasoner, self._facts, self._watched[:, :2]))
         self._watched = spread(self._watched, seconds, both)
         return both * len(self._watched)
 
