@@ -45,10 +45,11 @@ def train_on_triples(
     from cortigraph.reasoning.reasoners import artefact
     from cortigraph.reasoning.reasoners.calibration import calibrate
     from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
-    from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock
+    from cortigraph.reasoning.reasoners.pace import VALIDATION
     from cortigraph.reasoning.reasoners.train import checked_settings
     from cortigraph.reasoning.reasoners.train import train as train_by_name
     from cortigraph.reasoning.reasoners.triples import read_splits
+    from cortigraph.train.clock import Clock
 
     settings = checked_settings(reasoner, choices).model_dump()
     clock = Clock(settings["seconds"])

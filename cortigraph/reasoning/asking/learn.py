@@ -18,10 +18,11 @@ from cortigraph.reasoning.reasoners import artefact
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.calibration import calibrate
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
-from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock, OnPart, ignore
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import VALIDATION
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.train import Told, checked_settings, train
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home

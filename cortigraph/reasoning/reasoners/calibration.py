@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.reasoning.reasoners.base import Reasoner, Scores
-from cortigraph.reasoning.reasoners.clock import Clock, OnPart, ignore
 from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 __all__ = ["Calibration", "Floats", "calibrate", "calibration_error", "shares"]
 

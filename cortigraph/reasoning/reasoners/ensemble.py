@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.base import Limits, Reasoner, Scores, check_queries
-from cortigraph.reasoning.reasoners.clock import seconds_a_query, spread
 from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts, inverse, renumbered
+from cortigraph.reasoning.reasoners.pace import seconds_a_query, spread
 from cortigraph.reasoning.reasoners.structure import Rows
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
-from cortigraph.reasoning.reasoners.clock import Clock, OnPart, ignore
 from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings, DistanceSettings
 from cortigraph.reasoning.reasoners.ensemble import Ensemble, train_ensemble
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.train import Told, train
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 __all__ = ["EnsembleSettings", "train_members"]
 

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
-from cortigraph.reasoning.reasoners.clock import Clock, OnPart, ignore, in_time
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import in_time
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 if TYPE_CHECKING:
     from cortigraph.train.cluster import Cluster

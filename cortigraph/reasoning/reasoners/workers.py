@@ -17,12 +17,12 @@ from cortigraph.graph.keys import Keys
 from cortigraph.reasoning.reasoners import artefact
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
-from cortigraph.reasoning.reasoners.clock import Clock, OnPart, ignore
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.path.training import Progress
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.train import train
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.clock import Clock, OnPart, ignore
 from cortigraph.train.engine import Engine
 from cortigraph.train.launch import trainer
 from cortigraph.train.tasks import Report, task
@@ -82,7 +82,7 @@ def train_together(
             "graphs": len(graphs),
             "choices": dict(choices),
             "start": start is not None,
-            "clock": None if clock is None or clock.seconds is None else [clock.seconds, time.time() - clock.elapsed],
+            "clock": [*clock.face()] if clock is not None else [],
             "checkpoint": None if checkpoint is None else [str(checkpoint.path.resolve()), checkpoint.training],
         }
         with trainer(cluster, weights=WeightStore(folder / "weights"), modules=[__name__]) as training:
@@ -95,11 +95,6 @@ def _pass_on(told: Any, progress: Callable[[Progress], None], shown: OnPart) -> 
         shown(*told)
     else:
         progress(Progress(**told))
-
-
-def _same_clock(told: tuple[float, float] | None) -> Clock | None:
-    """The clock of whoever asked: it ran while this group was started."""
-    return None if told is None else Clock(told[0], spent=time.time() - told[1])
 
 
 def _seldom(report: Report) -> OnPart:
@@ -129,7 +124,7 @@ def _train(engine: Engine, arguments: Mapping[str, JsonValue], report: Report) -
         also=also,
         engine=engine,
         shown=_seldom(report),
-        clock=_same_clock(asked["clock"]),
+        clock=Clock.like(asked["clock"]),
     )  # fmt: skip
     if engine.rank == 0:
         artefact.save(trained, folder / "trained")

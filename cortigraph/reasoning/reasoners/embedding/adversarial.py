@@ -12,7 +12,6 @@ import numpy as np
 
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
-from cortigraph.reasoning.reasoners.clock import OnPart, ignore
 from cortigraph.reasoning.reasoners.embedding.closed import Vectors
 from cortigraph.reasoning.reasoners.embedding.distance import Distance
 from cortigraph.reasoning.reasoners.embedding.names import Names
@@ -21,6 +20,7 @@ from cortigraph.reasoning.reasoners.embedding.watch import Late, OnEpoch, Watch,
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.threads import compiled
+from cortigraph.train.clock import OnPart, ignore
 
 __all__ = ["AdversarialSteps", "train_distance"]
 

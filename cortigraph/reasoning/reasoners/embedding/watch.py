@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
-from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock, OnPart, ignore, seconds_a_query, spread
 from cortigraph.reasoning.reasoners.embedding.closed import Closed, Vectors
 from cortigraph.reasoning.reasoners.embedding.settings import ClosedSettings
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import VALIDATION, seconds_a_query, spread
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 __all__ = ["Late", "OnEpoch", "Progress", "Watch", "never"]
 

@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from cortigraph.reasoning.reasoners.base import EXCLUDED
-from cortigraph.reasoning.reasoners.clock import OnPart, ignore, seconds_a_query, spread
 from cortigraph.reasoning.reasoners.evaluate import Known, Metrics, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
+from cortigraph.reasoning.reasoners.pace import seconds_a_query, spread
 from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
 from cortigraph.reasoning.reasoners.path.settings import PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
+from cortigraph.train.clock import OnPart, ignore
 from cortigraph.train.engine import Engine
 
 __all__ = ["Questions"]

@@ -14,12 +14,13 @@ from torch import Tensor
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.allocator import keep_memory
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
-from cortigraph.reasoning.reasoners.clock import VALIDATION, Clock, OnPart, ignore
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import VALIDATION
 from cortigraph.reasoning.reasoners.path.questions import Questions
 from cortigraph.reasoning.reasoners.path.reasoner import FoundationReasoner, PathReasoner
 from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 from cortigraph.train.engine import Engine
 from cortigraph.train.single import SingleEngine
 

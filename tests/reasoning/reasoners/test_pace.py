@@ -8,12 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cortigraph.reasoning.reasoners import clock
+from cortigraph.reasoning.reasoners import pace
 from cortigraph.reasoning.reasoners.calibration import calibrate
-from cortigraph.reasoning.reasoners.clock import Clock, in_time, spread
 from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings
 from cortigraph.reasoning.reasoners.estimate import estimate
+from cortigraph.reasoning.reasoners.pace import in_time, spread
 from cortigraph.reasoning.reasoners.train import train
+from cortigraph.train import clock
+from cortigraph.train.clock import Clock
 from tests.reasoning.reasoners.made import ring
 
 TICK = 0.01
@@ -31,7 +33,8 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> itertools.count[int]:
     """Time that passes whenever it is looked at, and not otherwise: no machine is too slow for these tests."""
     looks = itertools.count()
     tell = lambda: next(looks) * TICK  # noqa: E731
-    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=tell, perf_counter=tell))
+    for module in (clock, pace):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=tell, perf_counter=tell))
     return looks
 
 

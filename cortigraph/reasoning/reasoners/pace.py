@@ -1,9 +1,8 @@
-"""Clocks: how long a training may take, and how fast a reasoner answers, so that what closes a training is in time."""
+"""Pace: how fast a reasoner answers, so that what closes a training, where its time is limited, is in time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -12,8 +11,9 @@ from pydantic import BaseModel
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock
 
-__all__ = ["VALIDATION", "Clock", "OnPart", "ignore", "in_time", "seconds_a_query", "spread"]
+__all__ = ["VALIDATION", "in_time", "seconds_a_query", "spread"]
 
 VALIDATION = 0.05  # share of a limited time that one validation, or the calibration, may take
 _SAVING = 0.03
@@ -21,58 +21,6 @@ _LEAST = 4  # facts that are ranked however short the time is
 _TRIED = 8  # queries at a time: one alone takes longer than its share of many
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
-
-OnPart = Callable[[str, int, int], None]
-"""Told what is done, how much of it is, and of how much."""
-
-
-def ignore(what: str, done: int, whole: int) -> None:
-    """Tells nobody."""
-
-
-class Clock:
-    """Wall-clock time that may be spent.
-
-    Args:
-        seconds: In all; none for as long as it takes.
-        spent: Of those, before now: by a training that was interrupted, say.
-
-    Example:
-        >>> Clock(60, spent=60).left, Clock().left
-        (0.0, inf)
-    """
-
-    def __init__(self, seconds: float | None = None, spent: float = 0.0) -> None:
-        self.seconds = seconds
-        self._began = time.monotonic() - spent
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the beginning."""
-        return time.monotonic() - self._began
-
-    @property
-    def left(self) -> float:
-        """Seconds until time is over: never less than none."""
-        return float("inf") if self.seconds is None else max(0.0, self.seconds - self.elapsed)
-
-    def part(self, share: float) -> float | None:
-        """A share of all its seconds; none of a clock without end."""
-        return None if self.seconds is None else share * self.seconds
-
-    def tell(self, shown: OnPart, what: str, done: int, whole: int) -> None:
-        """Tells how far a training is: by time where that ends it first, else by what is done.
-
-        Args:
-            shown: Is told.
-            what: Is counted.
-            done: So many of these.
-            whole: Of so many.
-        """
-        if self.seconds is not None and self.elapsed * whole > self.seconds * done:
-            shown("training, seconds", round(min(self.elapsed, self.seconds)), round(self.seconds))
-        else:
-            shown(f"training, {what}", done, whole)
 
 
 def in_time(settings: _Settings, clock: Clock | None) -> _Settings:
