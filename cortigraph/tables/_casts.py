@@ -72,6 +72,8 @@ def cast(cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
     name = _name(cells.type)
     if name == "duration":
         return _durations(cells)
+    if pa.types.is_float16(cells.type):  # for which Arrow has little
+        cells = cells.cast(pa.float32())
     before = _before(cells, name, kind)
     cells = blanked(cells, before)
     target = arrow_type(Type("instant") if name == "instant" and kind.name == "datetime" else kind)

@@ -93,7 +93,8 @@ def plain(value: Any) -> Any:
     except UnicodeDecodeError:
         return value.as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
     except (ValueError, OverflowError):  # a time that Python does not have
-        return value.cast("string").as_py()
+        scalar = not hasattr(value.type, "num_fields") or not value.type.num_fields
+        return value.cast("string").as_py() if scalar else f"a {value.type}"
 
 
 def too_long(cells: pa.Array, longest: int) -> Reasons:

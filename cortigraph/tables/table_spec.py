@@ -61,6 +61,13 @@ class TableSpec(BaseModel):
     layout: Literal["rows", "columns"] = "rows"
 
     @property
+    def marks(self) -> tuple[str, str]:
+        """The delimiter and the quote of a text file; the quote is empty for none."""
+        comma = self.format == "csv"
+        quote = self.quote if self.quote is not None else ('"' if comma else "")
+        return self.delimiter or ("," if comma else "\t"), quote
+
+    @property
     def notation(self) -> Notation:
         """How numbers and lists are written."""
         decimal = self.decimal or ("," if self.thousands == "." else ".")
@@ -68,11 +75,11 @@ class TableSpec(BaseModel):
 
     def problems(self) -> Iterator[str]:
         """What is wrong with it by itself."""
-        for what, mark in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if mark and (len(mark) != 1 or not mark.isascii() or mark in "\r\n"):
+        for what, mark in (("delimiter", self.delimiter), ("quote", self.quote or None)):
+            if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
                 yield f"{what} must be one ASCII character, got {mark!r}"
-        if self.delimiter == "":
-            yield "delimiter must be one ASCII character, got ''"
+        if self.marks[0] == self.marks[1]:
+            yield f"delimiter and quote are both {self.marks[0]!r}; give each its own"
         for what, mark in (("thousands", self.thousands), ("decimal", self.decimal)):
             if mark is not None and (len(mark) != 1 or mark.isalnum() or mark in "+-\r\n"):
                 yield f"{what} must be one character that stands in no number, got {mark!r}"
@@ -84,6 +91,8 @@ class TableSpec(BaseModel):
             except InputError as error:
                 yield from (f"types: {column}: {problem}" for problem in error.problems)
         names = self.header or []
+        if self.header == [] and self.format in ("csv", "tsv"):
+            yield "header names no column; leave it out where the file has a header of its own"
         if double := sorted({name for name in names if names.count(name) > 1}):
             yield f"header: several columns have the name {', '.join(map(repr, double))}"
         if self.format in ("parquet", "triples") and (self.header is not None or self.delimiter or self.quote):
