@@ -183,9 +183,11 @@ def _column(values: Any) -> pa.ChunkedArray | list[Any]:
     import pyarrow as pa
 
     if str(getattr(values, "dtype", "object")) == "object":
-        values = [_value(value) for value in values]
-        if not _alike(values):
-            return values
+        values = list(values)
+        if not any(set(map(type, values)) <= {kind, type(None)} for kind in _PLAIN):
+            values = [_value(value) for value in values]
+            if not _alike(values):
+                return values
     try:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):

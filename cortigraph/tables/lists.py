@@ -42,7 +42,8 @@ def lists(texts: pa.Array, kind: Type, notation: Notation) -> tuple[pa.Array, Re
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    bracketed = rows_of(pc.match_substring_regex(texts, _BRACKETED))
+    some = pc.any(pc.or_(pc.match_substring(texts, "["), pc.match_substring(texts, "{"))).as_py()
+    bracketed = rows_of(pc.match_substring_regex(texts, _BRACKETED)) if some else []
     column, reasons = _separated(blanked(texts, bracketed), kind, notation)
     if not bracketed:
         return column, reasons
@@ -69,12 +70,12 @@ def vectors(texts: pa.Array, size: int, notation: Notation) -> tuple[pa.Array, R
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    trimmed, nothing = pc.utf8_trim_whitespace(texts), pa.scalar(None, pa.string())
+    trimmed, nothing = pc.ascii_trim_whitespace(texts), pa.scalar(None, pa.string())
     bracketed = pc.and_(pc.starts_with(trimmed, "["), pc.ends_with(trimmed, "]")).fill_null(False)
     if not pc.any(bracketed).as_py():
         return _equal(trimmed, size, notation)
     column, reasons = _equal(pc.if_else(bracketed, nothing, trimmed), size, notation)
-    inner = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(trimmed, 1, -1))
+    inner = pc.ascii_trim_whitespace(pc.utf8_slice_codeunits(trimmed, 1, -1))
     listed, wrong = _equal(pc.if_else(bracketed, inner, nothing), size, Notation(","))
     return pc.if_else(bracketed, listed, column), {**reasons, **wrong}
 

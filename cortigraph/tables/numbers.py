@@ -100,15 +100,16 @@ def _lossy(texts: pa.Array, column: pa.Array) -> Reasons:
     import pyarrow.compute as pc
 
     reasons: Reasons = {}
-    size = pc.abs(column)
-    if (pc.max(size).as_py() or 0) >= EXACT:
-        for row in rows_of(pc.and_(pc.greater_equal(size, EXACT), pc.is_finite(column))):
+    bounds = pc.min_max(column)
+    least, most = bounds["min"].as_py() or 0.0, bounds["max"].as_py() or 0.0
+    if max(-least, most) >= EXACT:
+        for row in rows_of(pc.and_(pc.greater_equal(pc.abs(column), EXACT), pc.is_finite(column))):
             text = texts[row].as_py().strip()
             if re.match(_WHOLE, text) and int(text.partition(".")[0]) != int(column[row].as_py()):
                 reasons[row] = COARSE
-    if pc.min(size).as_py() == 0:
-        zero = pc.and_(pc.equal(size, 0), pc.match_substring_regex(texts, "^[^eE]*[1-9]"))
-        reasons |= dict.fromkeys(rows_of(zero), "is too small for a float; give the column the type text")
+    if least <= 0 <= most and (zeros := rows_of(pc.equal(column, 0))):
+        small = rows_of(pc.match_substring_regex(texts.take(zeros), "^[^eE]*[1-9]"))
+        reasons |= {zeros[place]: "is too small for a float; give the column the type text" for place in small}
     return reasons
 
 
