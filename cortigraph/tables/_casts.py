@@ -14,7 +14,7 @@ from cortigraph.tables.written import COARSE as UNWRITABLE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["cast", "castable"]
+__all__ = ["cast", "castable", "name_of"]
 
 # Beyond these Python has no dates, and the driver takes none: from the year 1 to 9999, in days and in microseconds.
 _DAYS = (-719_162, 2_932_896)
@@ -39,6 +39,38 @@ _LOSS = {
 }
 
 
+def name_of(arrow: pa.DataType) -> str:
+    """What an Arrow type of single values holds, in our words and some of its own; empty for other types.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> name_of(pa.int8()), name_of(pa.time32("s")), name_of(pa.struct([]))
+        ('int', 'time', '')
+    """
+    import pyarrow as pa
+
+    of = pa.types
+    if of.is_timestamp(arrow):
+        return "datetime" if arrow.tz is None else "instant"
+    names = (
+        (of.is_string, "text"),
+        (of.is_large_string, "text"),
+        (of.is_string_view, "text"),
+        (of.is_null, "text"),
+        (of.is_boolean, "bool"),
+        (of.is_integer, "int"),
+        (of.is_floating, "float"),
+        (of.is_decimal, "decimal"),
+        (of.is_date, "date"),
+        (of.is_time, "time"),
+        (of.is_duration, "duration"),
+        (of.is_binary, "binary"),
+        (of.is_large_binary, "binary"),
+        (of.is_fixed_size_binary, "binary"),
+    )
+    return next((name for matches, name in names if matches(arrow)), "")
+
+
 def castable(arrow: pa.DataType, kind: Type) -> bool:
     """Whether values of an Arrow type may become others.
 
@@ -51,7 +83,7 @@ def castable(arrow: pa.DataType, kind: Type) -> bool:
         >>> castable(pa.int8(), Type("float")), castable(pa.int8(), Type("date"))
         (True, False)
     """
-    return kind.name in _FROM.get(_name(arrow), ())
+    return kind.name in _FROM.get(name_of(arrow), ())
 
 
 def cast(cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
@@ -69,7 +101,7 @@ def cast(cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    name = _name(cells.type)
+    name = name_of(cells.type)
     if name == "duration":
         return _durations(cells)
     if pa.types.is_float16(cells.type):  # for which Arrow has little
@@ -88,27 +120,6 @@ def cast(cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
     beyond = dict.fromkeys(_beyond(column), "is not between the years 1 and 9999; give the column the type text")
     reasons = {**dict.fromkeys(wrong, _loss(name, kind)), **beyond, **before}
     return blanked(column, reasons), reasons
-
-
-def _name(arrow: pa.DataType) -> str:
-    import pyarrow as pa
-
-    of = pa.types
-    if of.is_timestamp(arrow):
-        return "datetime" if arrow.tz is None else "instant"
-    names = (
-        (of.is_boolean, "bool"),
-        (of.is_integer, "int"),
-        (of.is_floating, "float"),
-        (of.is_decimal, "decimal"),
-        (of.is_date, "date"),
-        (of.is_time, "time"),
-        (of.is_duration, "duration"),
-        (of.is_binary, "binary"),
-        (of.is_large_binary, "binary"),
-        (of.is_fixed_size_binary, "binary"),
-    )
-    return next((name for matches, name in names if matches(arrow)), "")
 
 
 def _before(cells: pa.Array, name: str, kind: Type) -> Reasons:

@@ -8,7 +8,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from cortigraph.tables.cells import COARSE, NOT_FINITE, TOO_LARGE
+from cortigraph.tables.cells import COARSE, EXACT, NOT_FINITE, TOO_LARGE
 from cortigraph.tables.types import Type
 
 __all__ = ["WrongError", "checked", "encodable", "kind_of_value", "written"]
@@ -136,6 +136,8 @@ def _scalar(value: Any, kind: Type, told: bool) -> Any:
     found = kind_of_value(value)
     if kind.name == "bool" and found == "int" and told and value in (0, 1):
         return bool(value)
+    if kind.name == "int" and found == "float" and told and value.is_integer() and abs(value) < EXACT:
+        return int(value)
     if kind.name == "float" and found == "int":
         return _as_float(value)
     if {found, kind.name} == {"instant", "datetime"}:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
-from cortigraph.tables._casts import cast, castable
+from cortigraph.tables._casts import cast, castable, name_of
 from cortigraph.tables._columns import Columns, faults, too_long
 from cortigraph.tables.base import Fault, batch_of
 from cortigraph.tables.cells import Reasons, as_text, blanked
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cortigraph.tables.table_spec import TableSpec
 
 __all__ = ["Arrays", "check_kinds", "kind_of", "kinds_of"]
+
+_HELD = ("text", "bool", "int", "float", "date", "datetime", "instant")  # what the store has types for
 
 
 def kind_of(arrow: pa.DataType) -> Type | None:
@@ -40,19 +42,8 @@ def kind_of(arrow: pa.DataType) -> Type | None:
     if of.is_list(arrow) or of.is_large_list(arrow) or of.is_fixed_size_list(arrow):
         item = kind_of(arrow.value_type)
         return Type("list", item=item.name) if item and item.name in ("text", "int", "float") else None
-    if of.is_timestamp(arrow):
-        return Type("datetime" if arrow.tz is None else "instant")
-    names = (
-        (of.is_string, "text"),
-        (of.is_large_string, "text"),
-        (of.is_string_view, "text"),
-        (of.is_null, "text"),
-        (of.is_boolean, "bool"),
-        (of.is_integer, "int"),
-        (of.is_floating, "float"),
-        (of.is_date, "date"),
-    )
-    return next((Type(name) for matches, name in names if matches(arrow)), None)
+    name = name_of(arrow)
+    return Type(name) if name in _HELD else None
 
 
 def kinds_of(schema: pa.Schema, told: Mapping[str, str]) -> dict[str, Type | None]:
@@ -83,7 +74,7 @@ def check_kinds(names: Sequence[str], schema: pa.Schema, kinds: Mapping[str, Typ
     for name in names:
         arrow, kind = schema.field(name).type, kinds[name]
         if kind is None:
-            other = " or float" if _is_decimal(arrow) else ""
+            other = " or float" if name_of(arrow) == "decimal" else ""
             what = "which a property can't hold; give it the type text"
             problems.append(f"{label}: column {name!r} is {arrow}, {what}{other} under `types` of the source")
         elif not _possible(arrow, kind):
@@ -204,12 +195,6 @@ def _possible(arrow: pa.DataType, kind: Type) -> bool:
     if kind.name in ("list", "vector"):
         return found is not None and found.name == "list"
     return castable(arrow, kind)
-
-
-def _is_decimal(arrow: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_decimal(arrow))
 
 
 def _sound(texts: pa.Array) -> tuple[pa.Array, Reasons]:

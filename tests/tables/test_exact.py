@@ -169,6 +169,13 @@ def test_text_in_cells(tmp_path, source, kind, told, cell, expected) -> None:
     assert _read(tmp_path, source, [cell], kind, **told) == [expected]
 
 
+@pytest.mark.parametrize("source", ["json", "jsonl", "parquet", "pandas", "arrow"])
+def test_numbers_become_other_numbers_only_exactly(tmp_path, source) -> None:
+    assert _read(tmp_path, source, [2.0, 2.5, 2.0**60], "int") == [2, REFUSED, REFUSED]
+    assert _read(tmp_path, source, [0, 1, 2], "bool") == [False, True, REFUSED]
+    assert _read(tmp_path, source, [0, BIG], "float") == [0.0, REFUSED]
+
+
 MOMENT = datetime.datetime(2024, 5, 31, 13, 45)
 ROME = datetime.timezone(datetime.timedelta(hours=2))
 DAY = datetime.date(2024, 5, 31)
