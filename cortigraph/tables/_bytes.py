@@ -50,6 +50,8 @@ class Content:
                 break
         if first[:2] in _WIDE:
             raise InputError(f"{self.label} is {_WIDE[first[:2]]}; save it as UTF-8")
+        if b"\0" in first[:4]:
+            raise InputError(f"{self.label} begins with zero bytes, as UTF-16 and UTF-32 do; save it as UTF-8")
         yield first.removeprefix(_MARK)
         yield from pieces
 

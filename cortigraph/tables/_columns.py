@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.tables.base import Fault
-from cortigraph.tables.cells import Reasons, as_text, blanked, from_text, zoned
+from cortigraph.tables.cells import Reasons, as_text, blanked
+from cortigraph.tables.text import from_text, zoned
 from cortigraph.tables.types import TEXT, Type, parse_type
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ class Columns:
     def from_texts(self, name: str, texts: pa.Array) -> tuple[pa.Array, Reasons]:
         """A column of text as what it is to be."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         kind = self.kinds.get(name, TEXT)
         if kind.name == "datetime":
@@ -59,9 +59,7 @@ class Columns:
             if name not in self._zoned:
                 return pa.nulls(len(texts)), {}
             kind = Type("instant") if self._zoned[name] else kind
-        if self.spec.thousands and kind.name in ("int", "float"):
-            texts = pc.replace_substring(texts, self.spec.thousands, "")
-        return from_text(texts, kind, self.spec.separator)
+        return from_text(texts, kind, self.spec.notation)
 
     def without_missing(self, cells: pa.Array) -> pa.Array:
         """Cells, null where they hold a word that means that there is no value."""
@@ -94,6 +92,9 @@ def plain(value: Any) -> Any:
         return value.as_py()
     except UnicodeDecodeError:
         return value.as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
+    except (ValueError, OverflowError):  # a time that Python does not have
+        scalar = not hasattr(value.type, "num_fields") or not value.type.num_fields
+        return value.cast("string").as_py() if scalar else f"a {value.type}"
 
 
 def too_long(cells: pa.Array, longest: int) -> Reasons:

@@ -65,7 +65,7 @@ class Objects:
         self._columns = Columns(spec, {name: kind for name, kind in kinds.items() if kind is not None})
         self._known = frozenset(kinds)
         self._longest = spec.longest
-        self._separator = spec.separator
+        self._notation = spec.notation
         # Text that is empty is a value where there is a null, unless the user says that it is not.
         self._missing = frozenset(spec.missing) if "missing" in spec.model_fields_set else frozenset()
         self._nan = any(word.lower() == "nan" for word in self._missing)
@@ -111,7 +111,7 @@ class Objects:
         if kind.name in ("date", "datetime") and set(map(type, values)) <= {str, type(None)}:
             column, reasons = self._columns.from_texts(name, pa.array(values, pa.string()))
         else:
-            column, reasons = from_values(values, kind, self._separator, told=told)
+            column, reasons = from_values(values, kind, self._notation, told=told)
         if kind.name == "text":
             reasons = {**reasons, **too_long(column, self._longest)}
         return column, faults(name, reasons, values, records)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
+from cortigraph.tables._casts import cast, castable, name_of
 from cortigraph.tables._columns import Columns, faults, too_long
 from cortigraph.tables.base import Fault, batch_of
-from cortigraph.tables.cells import NOT_FINITE, TOO_LARGE, Reasons, as_text, blanked, failing
+from cortigraph.tables.cells import Reasons, as_text, blanked
+from cortigraph.tables.numbers import not_finite
 from cortigraph.tables.types import Type, arrow_type, parse_type
 from cortigraph.tables.values import from_values
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from cortigraph.tables.table_spec import TableSpec
 
 __all__ = ["Arrays", "check_kinds", "kind_of", "kinds_of"]
+
+_HELD = ("text", "bool", "int", "float", "date", "datetime", "instant")  # what the store has types for
 
 
 def kind_of(arrow: pa.DataType) -> Type | None:
@@ -38,19 +42,8 @@ def kind_of(arrow: pa.DataType) -> Type | None:
     if of.is_list(arrow) or of.is_large_list(arrow) or of.is_fixed_size_list(arrow):
         item = kind_of(arrow.value_type)
         return Type("list", item=item.name) if item and item.name in ("text", "int", "float") else None
-    if of.is_timestamp(arrow):
-        return Type("datetime" if arrow.tz is None else "instant")
-    names = (
-        (of.is_string, "text"),
-        (of.is_large_string, "text"),
-        (of.is_string_view, "text"),
-        (of.is_null, "text"),
-        (of.is_boolean, "bool"),
-        (of.is_integer, "int"),
-        (of.is_floating, "float"),
-        (of.is_date, "date"),
-    )
-    return next((Type(name) for matches, name in names if matches(arrow)), None)
+    name = name_of(arrow)
+    return Type(name) if name in _HELD else None
 
 
 def kinds_of(schema: pa.Schema, told: Mapping[str, str]) -> dict[str, Type | None]:
@@ -66,7 +59,7 @@ def kinds_of(schema: pa.Schema, told: Mapping[str, str]) -> dict[str, Type | Non
 
 
 def check_kinds(names: Sequence[str], schema: pa.Schema, kinds: Mapping[str, Type | None], label: str) -> None:
-    """Whether the store can hold what these columns hold.
+    """Whether columns can become what they are to be.
 
     Args:
         names: Of columns that are to be read.
@@ -75,13 +68,17 @@ def check_kinds(names: Sequence[str], schema: pa.Schema, kinds: Mapping[str, Typ
         label: How messages call the file.
 
     Raises:
-        InputError: Those that it can't.
+        InputError: Those that can't.
     """
-    problems = [
-        f"{label}: column {name!r} is {schema.field(name).type}, which a property can't hold; give it the type text"
-        for name in names
-        if kinds[name] is None
-    ]
+    problems = []
+    for name in names:
+        arrow, kind = schema.field(name).type, kinds[name]
+        if kind is None:
+            other = " or float" if name_of(arrow) == "decimal" else ""
+            what = "which a property can't hold; give it the type text"
+            problems.append(f"{label}: column {name!r} is {arrow}, {what}{other} under `types` of the source")
+        elif not _possible(arrow, kind):
+            problems.append(f"{label}: column {name!r} is {arrow}, which can't become {kind}; give it the type text")
     if problems:
         raise InputError(problems)
 
@@ -119,13 +116,16 @@ class Arrays:
         found = kind_of(cells.type)
         if found is not None and found.name == "text":
             return self._text(name, cells)
-        if found is None or (kind.name == "text" and found.name == "list"):
-            if pa.types.is_binary(cells.type) or pa.types.is_decimal(cells.type):
-                return self._cast(cells, kind)
-            return from_values(cells.to_pylist(), kind, self._spec.separator, told=True)
-        if kind.name in ("list", "vector"):
+        if found is not None and found.name == "list" and kind.name in ("list", "vector"):
             return self._nested(cells, kind)
-        return self._cast(cells, kind)
+        if not castable(cells.type, kind):
+            return self._one_by_one(cells, kind)
+        column, reasons = cast(self._without_nan(cells), kind)
+        if kind.name == "float":
+            reasons = {**reasons, **not_finite(column)}
+        if kind.name == "text":
+            reasons = {**reasons, **too_long(column, self._spec.longest)}
+        return blanked(column, reasons), reasons
 
     def _text(self, name: str, cells: pa.Array) -> tuple[pa.Array, Reasons]:
         import pyarrow as pa
@@ -138,41 +138,22 @@ class Arrays:
         column, wrong = self._columns.from_texts(name, texts)
         return column, {**odd, **long, **wrong}
 
-    def _cast(self, cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
-        import pyarrow as pa
-
-        target = arrow_type(kind if kind.name != "datetime" or not getattr(cells.type, "tz", None) else Type("instant"))
-        wrong: list[int] = []
-        try:
-            column = cells.cast(target)
-        except pa.ArrowNotImplementedError as error:
-            raise InputError(f"a column of {cells.type} can't become {kind}; give it another type") from error
-        except pa.ArrowInvalid:
-            wrong = failing(cells, target)
-            column = blanked(cells, wrong).cast(target)
-        reason = TOO_LARGE if pa.types.is_unsigned_integer(cells.type) else f"can't be {kind} without loss"
-        reasons = dict.fromkeys(wrong, reason)
-        return self._finite(column, reasons) if kind.name == "float" else (column, reasons)
-
-    def _finite(self, column: pa.Array, reasons: Reasons) -> tuple[pa.Array, Reasons]:
-        import numpy as np
+    def _without_nan(self, cells: pa.Array) -> pa.Array:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if self._nan:
-            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-        finite = pc.is_finite(column)
-        if pc.all(finite).as_py() in (True, None):
-            return column, reasons
-        odd = np.flatnonzero(~finite.fill_null(True).to_numpy(zero_copy_only=False))
-        reasons = reasons | dict.fromkeys(odd.tolist(), NOT_FINITE)
-        return blanked(column, reasons), reasons
+        if not self._nan or not pa.types.is_floating(cells.type):
+            return cells
+        return pc.if_else(pc.is_nan(cells), pa.scalar(None, cells.type), cells)
 
     def _nested(self, cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
         """A list or vector; what is not plainly one is looked at value by value."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        wanted, given = kind.item or "float", kind_of(cells.type.value_type)
+        if given is None or (given.name, wanted) not in (("int", "float"), (wanted, wanted)):
+            return self._one_by_one(cells, kind)
         try:
             column = cells.cast(arrow_type(kind))
             items = column.flatten()
@@ -185,7 +166,35 @@ class Arrays:
                 return column, {}
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             pass
-        return from_values(cells.to_pylist(), kind, self._spec.separator, told=True)
+        return self._one_by_one(cells, kind)
+
+    def _one_by_one(self, cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
+        values: list[Any] = []
+        odd: Reasons = {}
+        for row, cell in enumerate(cells):
+            try:
+                values.append(cell.as_py())
+            except (ValueError, OverflowError) as error:  # times that Python has not, text that is not UTF-8
+                values.append(None)
+                odd[row] = f"can't be read: {error}; leave the column out"
+        column, reasons = from_values(values, kind, self._spec.notation, told=True)
+        if kind.name == "text":
+            reasons = {**reasons, **too_long(column, self._spec.longest)}
+        return blanked(column, reasons), {**odd, **reasons}
+
+
+def _possible(arrow: pa.DataType, kind: Type) -> bool:
+    """Whether some value of one type can become one of the other."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(arrow):
+        return _possible(arrow.value_type, kind)
+    found = kind_of(arrow)
+    if kind.name == "text" or (found is not None and found.name == "text"):
+        return True
+    if kind.name in ("list", "vector"):
+        return found is not None and found.name == "list"
+    return castable(arrow, kind)
 
 
 def _sound(texts: pa.Array) -> tuple[pa.Array, Reasons]:

@@ -71,11 +71,10 @@ class DelimitedSource(LineSource):
         return b"".join(line + b"\n" for line in lines)
 
     def _quote(self) -> bytes | None:
-        told = self.spec.quote if self.spec.quote is not None else ('"' if self.spec.format == "csv" else "")
-        return told.encode() or None
+        return self.spec.marks[1].encode() or None
 
     def _delimiter(self) -> bytes:
-        return (self.spec.delimiter or ("," if self.spec.format == "csv" else "\t")).encode()
+        return self.spec.marks[0].encode()
 
     def _header(self) -> list[str]:
         found: list[str] = []
@@ -94,12 +93,20 @@ class DelimitedSource(LineSource):
             found = names
         return found
 
+    def _unreadable(self, label: str, error: Exception) -> InputError:
+        delimiter, quote = self.spec.marks
+        return InputError(f"{label} can't be read with the delimiter {delimiter!r} and the quote {quote!r}: {error}")
+
     def _names(self, raw: bytes, label: str) -> list[str]:
-        table = _cells(memoryview(raw + b"\n"), None, None, self._delimiter(), self._quote())
+        import pyarrow as pa
+
         try:
+            table = _cells(memoryview(raw + b"\n"), None, None, self._delimiter(), self._quote())
             cells = [column[0].as_py().decode() for column in table.columns]
         except UnicodeDecodeError as error:
             raise InputError(f"{label}: the header is not UTF-8 ({error}); save the file as UTF-8") from error
+        except pa.ArrowInvalid as error:
+            raise self._unreadable(label, error) from error
         return [cell or f"column{place}" for place, cell in enumerate(cells, start=1)]
 
     def _part(self, chunk: Chunk, columns: Columns, wanted: Sequence[int]) -> Part:
@@ -135,7 +142,10 @@ class DelimitedSource(LineSource):
         if chunk.unclosed:
             wrong[len(chunk) - 1] = _UNCLOSED
         good = b"".join(chunk.raw(row) + b"\n" for row in range(len(chunk)) if row not in wrong)
-        return _cells(memoryview(good), expected, wanted, delimiter, quote), wrong
+        try:
+            return _cells(memoryview(good), expected, wanted, delimiter, quote), wrong
+        except pa.ArrowInvalid as error:
+            raise self._unreadable(self.name, error) from error
 
 
 def _cells(

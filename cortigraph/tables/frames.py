@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
+from cortigraph.tables._columns import plain
 from cortigraph.tables._graph import is_graph, tables_of
 from cortigraph.tables._objects import Objects, keys_of
 from cortigraph.tables.arrays import Arrays, check_kinds, kind_of, kinds_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["TableSource", "sources_of"]
 
 _ROWS = 1 << 16
+_PLAIN = (str, int, float, bool, type(None))
 _VALUE_BYTES = 64  # about what a Python value takes, for estimates
 
 
@@ -177,26 +179,55 @@ def _columns(values: Mapping[str, Any]) -> dict[str, pa.ChunkedArray | list[Any]
 
 
 def _column(values: Any) -> pa.ChunkedArray | list[Any]:
-    """Arrow data where the store can hold it; Python values where single ones have to be refused."""
+    """Arrow data where all of it is of one kind; Python values where single ones may have to be refused."""
     import pyarrow as pa
 
+    if str(getattr(values, "dtype", "object")) == "object":
+        values = list(values)
+        if not any(set(map(type, values)) <= {kind, type(None)} for kind in _PLAIN):
+            values = [_value(value) for value in values]
+            if not _alike(values):
+                return values
     try:
         made = pa.array(values, from_pandas=True)
-        if kind_of(made.type) is not None:
-            return made if isinstance(made, pa.ChunkedArray) else pa.chunked_array([made])
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-        pass
-    return [_value(value) for value in values]
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return [_value(value) for value in values]
+    if (kind_of(made.type) is None and pa.types.is_nested(made.type)) or isinstance(made.type, pa.BaseExtensionType):
+        return [_value(value) for value in values]  # Arrow would give all objects the keys of all
+    return made if isinstance(made, pa.ChunkedArray) else pa.chunked_array([made])
+
+
+def _alike(values: Sequence[Any]) -> bool:
+    """Whether Arrow takes all of them for what they are; of several kinds it would make one."""
+    kinds = {(type(value), getattr(value, "tzinfo", None)) for value in values if value is not None}
+    return len(kinds) <= 1 and not any(issubclass(kind, dict | list) for kind, _ in kinds)
 
 
 def _value(value: Any) -> Any:
     """A plain Python value; what pandas has for a missing one is `None`."""
-    plain = value.as_py() if hasattr(value, "as_py") else value
-    plain = plain.tolist() if hasattr(plain, "tolist") else plain
-    if isinstance(plain, tuple | set | frozenset):
-        plain = list(plain) if isinstance(plain, tuple) else _sorted(plain)
-    lost = plain is None or (not isinstance(plain, list | dict | str) and plain != plain)
-    return None if lost or type(plain).__name__ in ("NAType", "NaTType") else plain
+    if type(value) in _PLAIN:
+        return value if value == value else None
+    made = _moment(plain(value))
+    made = made.tolist() if hasattr(made, "tolist") else made
+    if isinstance(made, tuple | set | frozenset):
+        made = list(made) if isinstance(made, tuple) else _sorted(made)
+    lost = made is None or (not isinstance(made, list | dict | str) and made != made)
+    return None if lost or type(made).__name__ in ("NAType", "NaTType") else made
+
+
+def _moment(value: Any) -> Any:
+    """Moments and durations of NumPy and pandas as Python has them, unless they are finer than a microsecond."""
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        value = pa.array([value])[0].as_py()
+    if getattr(value, "nanosecond", getattr(value, "nanoseconds", 1)):
+        return value
+    for name in ("to_pydatetime", "to_pytimedelta"):
+        if hasattr(value, name):
+            return getattr(value, name)()
+    return value
 
 
 def _sorted(values: Collection[Any]) -> list[Any]:

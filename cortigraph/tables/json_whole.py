@@ -1,5 +1,8 @@
 """JSON in one piece: an array of objects, or an object of objects, whose keys become the column `_key`.
 
+Of an object of other things the values are in the column `_value`: `{"Q1": ["Q5", "Q6"]}` is a row with a list. Where
+its keys are columns (`{"id": [1, 2], "name": ["a", "b"]}`), the user says so: `layout: columns`.
+
 It is loaded as a whole. Its elements are read one after another, so that the line of each is known, a broken one is
 told of by its line, and no key of the outer object can hide another.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
@@ -20,18 +23,22 @@ from cortigraph.tables.base import Part
 if TYPE_CHECKING:
     from cortigraph.tables.spec import SourceSpec
 
-__all__ = ["KEY", "JsonSource"]
+__all__ = ["KEY", "VALUE", "JsonSource"]
 
 KEY = "_key"
+VALUE = "_value"
 _ROWS = 1 << 16
 _BLANKS = " \t\n\r"
 
 
 @dataclass(frozen=True)
 class _Element:
+    """A record, and where it lies in the text: nowhere in one piece, if the file has columns."""
+
     value: Any
-    start: int
-    stop: int
+    start: int = -1
+    stop: int = -1
+    key: str | None = None
 
 
 class JsonSource(FileSource):
@@ -48,7 +55,7 @@ class JsonSource(FileSource):
 
     def __init__(self, name: str, spec: SourceSpec, places: Sequence[Place]) -> None:
         super().__init__(name, spec, places)
-        records = (element.value for place in places for element in _elements(_text(place), place.label))
+        records = (element.value for place in places for element in self._elements(_text(place), place.label))
         self._kinds = keys_of(records, spec.header or ())
 
     def columns(self) -> list[str]:
@@ -60,7 +67,7 @@ class JsonSource(FileSource):
         import numpy as np
 
         objects = Objects(self.spec, self._kinds, names)
-        elements = list(_elements(_text(place), place.label))
+        elements = self._elements(_text(place), place.label)
         size = place.path.stat().st_size
         for first in range(0, len(elements), _ROWS):
             values = [element.value for element in elements[first : first + _ROWS]]
@@ -70,11 +77,14 @@ class JsonSource(FileSource):
     def find(self, place: Place, records: Collection[int]) -> dict[int, tuple[int | None, bytes]]:
         """Finds records of a file again."""
         text = _text(place)
-        elements = list(_elements(text, place.label))
+        elements = self._elements(text, place.label)
         found: dict[int, tuple[int | None, bytes]] = {}
         line, before = 1, 0
         for record in sorted(records):
             element = elements[record]
+            if element.start < 0:
+                found[record] = None, json.dumps(element.value, ensure_ascii=False).encode()
+                continue
             line += text.count("\n", before, element.start)
             before = element.start
             found[record] = line, text[element.start : element.stop].encode()
@@ -83,13 +93,22 @@ class JsonSource(FileSource):
     def remains(self) -> SourceSpec:
         """How a file that holds some of its records is to be read."""
         kinds = {name: str(kind) for name, kind in self._kinds.items() if kind and kind.name != "text"}
-        return self.spec.model_copy(update={"header": self.columns(), "types": kinds})
+        return self.spec.model_copy(update={"header": self.columns(), "types": kinds, "layout": "rows"})
 
     def assemble(self, records: Sequence[bytes]) -> bytes:
         """A file that holds just these records; those of an object come with their keys."""
-        keyed = bool(records) and records[0][:1] == b'"'
+        keyed = bool(records) and _is_keyed(records[0].decode())
         opening, closing = (b"{", b"}") if keyed else (b"[", b"]")
         return opening + b"\n" + b",\n".join(records) + b"\n" + closing + b"\n"
+
+    def _elements(self, text: str, label: str) -> list[_Element]:
+        if self.spec.layout == "columns":
+            return _rows(text, label)
+        elements = list(_elements(text, label))
+        if self.spec.header is not None and VALUE not in self.spec.header:
+            return [_keyed(element, text, label) for element in elements]
+        single = not any(isinstance(element.value, dict) for element in elements)
+        return [_keyed(element, text, label, single=single) for element in elements]
 
 
 def _text(place: Place) -> str:
@@ -130,13 +149,7 @@ def _inner(text: str, place: int, closing: str, label: str) -> Iterator[_Element
             value, place = read(text, place)
         except DoubledKeyError as error:
             raise _broken(text, start, label, f"the object that starts here {error}") from error
-        if key is not None and isinstance(value, dict):
-            if KEY in value:
-                raise _broken(
-                    text, start, label, f"the object that starts here has {KEY!r}, which its own key is to be"
-                )
-            value = {KEY: key, **value}
-        yield _Element(value, start, place)
+        yield _Element(value, start, place, key)
         place = _skip(text, place)
         more = text[place : place + 1] == ","
         place = _skip(text, place + 1) if more else place
@@ -144,6 +157,47 @@ def _inner(text: str, place: int, closing: str, label: str) -> Iterator[_Element
         raise json.JSONDecodeError(f"expected , or {closing}", text, place)
     if (rest := _skip(text, place + 1)) != len(text):
         raise json.JSONDecodeError("expected nothing more (JSON lines have the format jsonl)", text, rest)
+
+
+def _keyed(element: _Element, text: str, label: str, *, single: bool = False) -> _Element:
+    """A record with its key."""
+    if element.key is None or not (single or isinstance(element.value, dict)):
+        return element
+    if single:
+        return replace(element, value={KEY: element.key, VALUE: element.value})
+    if KEY in element.value:
+        what = f"the object that starts here has {KEY!r}, which its own key is to be"
+        raise _broken(text, element.start, label, what)
+    return replace(element, value={KEY: element.key, **element.value})
+
+
+def _rows(text: str, label: str) -> list[_Element]:
+    """The records of a file whose outer keys are columns: of lists that are all as long, or of objects by index."""
+    columns: dict[str, list[Any]] = {}
+    first: list[str] | int | None = None
+    for element in _elements(text, label):
+        name, value = element.key, element.value
+        if name is None:
+            raise _broken(text, element.start, label, "with `layout: columns` expected an object { … } of columns")
+        if not isinstance(value, list | dict):
+            raise _broken(text, element.start, label, f"expected a list of values for the column {name!r}")
+        index = list(value) if isinstance(value, dict) else len(value)
+        if isinstance(index, list) and not columns:
+            columns[KEY] = list(index)
+        if name in columns or index != (index if first is None else first):
+            what = "is there twice" if name in columns else "has other rows than the first one"
+            raise _broken(text, element.start, label, f"the column {name!r} {what}")
+        first = index
+        columns[name] = list(value.values()) if isinstance(value, dict) else value
+    return [_Element(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def _is_keyed(record: str) -> bool:
+    try:
+        _key(record, 0)
+    except ValueError:
+        return False
+    return True
 
 
 def _key(text: str, place: int) -> tuple[str, int]:

@@ -60,7 +60,7 @@ def lacking(name: str, source: Source) -> str | None:
         return f"more than one column {name!r}; rename them"
     if alike:
         return f"several columns that {name!r} may mean: {', '.join(map(repr, alike))}; write the one with its blanks"
-    return f"no column {name!r}{_other_delimiter(source) or near(name, known)}"
+    return f"no column {name!r}{_read_otherwise(source) or near(name, known)}"
 
 
 def called(part: Part, wanted: Mapping[str, str]) -> Part:
@@ -90,20 +90,20 @@ def _alike(name: str, known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(column for column in known if column.strip() == name.strip()))
 
 
-def _other_delimiter(source: Source) -> str:
-    """A file whose whole header is one cell, though something in it looks like a delimiter."""
+def _read_otherwise(source: Source) -> str:
+    """How a file may have to be read so that it has other columns."""
     known, spec = source.columns(), source.remains()
-    if len(known) != 1 or spec.format not in ("csv", "tsv") or spec.header is not None:
+    if spec.format == "json" and known == ["_key", "_value"]:
+        return "; the file is one object of values: its columns are _key and _value, or give `layout: columns`"
+    if spec.format not in ("csv", "tsv") or spec.header is not None:
         return ""
-    marks = [mark for mark in _DELIMITERS if mark in known[0]]
-    if not marks:
+    told = spec.marks[0]
+    header = told.join(known)
+    mark = max(_DELIMITERS, key=header.count)
+    if header.count(mark) < len(known) or mark == told:
         return ""
-    mark = max(marks, key=known[0].count)
-    told = spec.delimiter or ("," if spec.format == "csv" else "\t")
-    return (
-        f"; its header holds no {told!r} and so is one column, {known[0]!r}; "
-        f"if {mark!r} stands between columns, give `delimiter: {_quoted(mark)}`"
-    )
+    where = f"its header holds no {told!r}, and is one column," if len(known) == 1 else "its header is"
+    return f"; {where} {header[:80]!r}; if {mark!r} stands between columns, give `delimiter: {_quoted(mark)}`"
 
 
 def _quoted(mark: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cortigraph.graph.errors import InputError
 from cortigraph.tables._columns import plain
 from cortigraph.tables._files import FileSource, Place
+from cortigraph.tables._value import WrongError, written
 from cortigraph.tables.arrays import Arrays, check_kinds, kinds_of
 from cortigraph.tables.base import Part
 
@@ -108,9 +108,10 @@ def as_json(values: dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime.date | datetime.datetime):
-        return value.isoformat()
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    try:
+        return written(value)
+    except WrongError:
+        return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _row(batch: pa.RecordBatch, row: int) -> dict[str, Any]:

@@ -234,7 +234,7 @@ def mended(specs: Mapping[str, SourceSpec], folder: Path) -> dict[str, SourceSpe
         header = left.header if here or left.format == "triples" else entry["columns"]
         # What the job says now counts: it may have been mended instead of the records.
         spec = specs.get(name, left)
-        update = {"path": str(path) if here else [], "format": left.format, "header": header}
+        update = {"path": str(path) if here else [], "format": left.format, "header": header, "layout": left.layout}
         found[name] = spec.model_copy(update={**update, "types": {**left.types, **spec.types}})
     return found
 

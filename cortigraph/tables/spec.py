@@ -161,11 +161,12 @@ def _opened(name: str, spec: SourceSpec, base: Path) -> Source:
 
 
 def _read(name: str, spec: SourceSpec, found: Found) -> Source:
-    problems = [*spec.problems(), *found.problems]
+    problems: list[str] = []
     known = spec.format or _format_by_name(found, problems)
-    if problems or known is None:
-        raise InputError(problems)
     spec = spec.model_copy(update={"format": known})
+    problems = [*spec.problems(), *found.problems, *problems]
+    if problems:
+        raise InputError(problems)
     source = _made(name, spec, found.places)
     if not found.places and not spec.header:
         return source
@@ -184,7 +185,8 @@ def _types(spec: TableSpec, source: Source) -> dict[str, str]:
 
 
 def _unpivoted(source: FileSource | TableSource) -> Source:
-    return source if source.spec.unpivot is None else Unpivoted(source, source.spec.unpivot)
+    how = source.spec.unpivot
+    return source if how is None else Unpivoted(source, how, source.spec.notation)
 
 
 def _made(name: str, spec: SourceSpec, places: list[Place]) -> FileSource:
@@ -221,7 +223,7 @@ def _format_by_name(found: Found, problems: list[str]) -> Format | None:
         told = ", ".join(sorted({str(known) for known in formats.values()}))
         problems.append(f"the files are of several formats ({told}); make each a source of its own")
     elif not formats:
-        if not problems:
+        if not found.problems:
             problems.append(f"without files `format` must be given: {', '.join(FORMATS)}")
     else:
         return next(iter(formats.values()))

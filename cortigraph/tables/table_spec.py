@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cortigraph.graph.errors import InputError
+from cortigraph.tables.cells import Notation
 from cortigraph.tables.types import parse_type
 
 __all__ = ["FORMATS", "Format", "TableSpec"]
@@ -34,7 +35,11 @@ class TableSpec(BaseModel):
             `vector[N]`. A time that names its zone becomes a moment of UTC; a column has zones throughout or nowhere.
         separator: Between the items of a list in a cell.
         longest: A cell of more bytes is refused.
-        thousands: What stands between thousands in numbers, such as the comma of 1,013.01.
+        thousands: What stands between groups of three digits in numbers, such as the comma of 1,013.01; a blank stands
+            for those that do not break too.
+        decimal: What stands before the fraction of a number; a point, unless that stands between thousands.
+        layout: Of JSON in one piece: `rows`, or `columns` for an object whose keys are the columns, each with the list
+            of its values, or with an object of them, whose keys become the column `_key`.
 
     Example:
         >>> TableSpec(types={"age": "int"}).separator
@@ -52,21 +57,45 @@ class TableSpec(BaseModel):
     separator: Annotated[str, Field(min_length=1)] = "|"
     longest: Annotated[int, Field(ge=1, le=1 << 30)] = 16 << 20
     thousands: str | None = None
+    decimal: str | None = None
+    layout: Literal["rows", "columns"] = "rows"
+
+    @property
+    def marks(self) -> tuple[str, str]:
+        """The delimiter and the quote of a text file; the quote is empty for none."""
+        comma = self.format == "csv"
+        quote = self.quote if self.quote is not None else ('"' if comma else "")
+        return self.delimiter or ("," if comma else "\t"), quote
+
+    @property
+    def notation(self) -> Notation:
+        """How numbers and lists are written."""
+        decimal = self.decimal or ("," if self.thousands == "." else ".")
+        return Notation(self.separator, decimal, self.thousands or "")
 
     def problems(self) -> Iterator[str]:
         """What is wrong with it by itself."""
-        for what, mark in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if mark and (len(mark) != 1 or not mark.isascii() or mark in "\r\n"):
+        for what, mark in (("delimiter", self.delimiter), ("quote", self.quote or None)):
+            if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
                 yield f"{what} must be one ASCII character, got {mark!r}"
-        if self.delimiter == "":
-            yield "delimiter must be one ASCII character, got ''"
+        if self.marks[0] == self.marks[1]:
+            yield f"delimiter and quote are both {self.marks[0]!r}; give each its own"
+        for what, mark in (("thousands", self.thousands), ("decimal", self.decimal)):
+            if mark is not None and (len(mark) != 1 or mark.isalnum() or mark in "+-\r\n"):
+                yield f"{what} must be one character that stands in no number, got {mark!r}"
+        if self.notation.decimal == self.notation.thousands:
+            yield f"decimal and thousands are both {self.notation.decimal!r}; give each its own"
         for column, told in self.types.items():
             try:
                 parse_type(told)
             except InputError as error:
                 yield from (f"types: {column}: {problem}" for problem in error.problems)
         names = self.header or []
+        if self.header == [] and self.format in ("csv", "tsv"):
+            yield "header names no column; leave it out where the file has a header of its own"
         if double := sorted({name for name in names if names.count(name) > 1}):
             yield f"header: several columns have the name {', '.join(map(repr, double))}"
         if self.format in ("parquet", "triples") and (self.header is not None or self.delimiter or self.quote):
             yield f"header, delimiter and quote are not for {self.format}"
+        if self.layout == "columns" and self.format not in ("json", None):
+            yield f"layout is for json, not for {self.format}"

@@ -21,6 +21,7 @@ from cortigraph.tables.names import lacking, named
 
 if TYPE_CHECKING:
     from cortigraph.tables.base import Progress, Raw
+    from cortigraph.tables.cells import Notation
     from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.spec import SourceSpec
 
@@ -49,14 +50,15 @@ class Unpivoted:
     Args:
         source: The matrix.
         how: What is what in it.
+        notation: How its numbers are written.
 
     Raises:
         InputError: A column that is to be kept is not there.
     """
 
-    def __init__(self, source: Source, how: Unpivot) -> None:
+    def __init__(self, source: Source, how: Unpivot, notation: Notation) -> None:
         self.name = source.name
-        self._source, self._how = source, how
+        self._source, self._how, self._notation = source, how, notation
         problems = [f"unpivot: there is {told}" for name in how.keep if (told := lacking(name, source)) is not None]
         if problems:
             raise InputError(problems)
@@ -105,13 +107,13 @@ class Unpivoted:
         import numpy as np
         import pyarrow as pa
 
-        from cortigraph.tables.cells import from_text
+        from cortigraph.tables.text import from_text
         from cortigraph.tables.types import Type
 
         values = block.table.column(column)
         reasons: dict[int, str] = {}
         if pa.types.is_string(values.type):
-            values, reasons = from_text(values, Type("float"), "|")
+            values, reasons = from_text(values, Type("float"), self._notation)
         given = block.table.column(column)
         faults = [Fault(int(block.records[row]), column, given[row].as_py(), why) for row, why in reasons.items()]
         told = {name: block.table.column(name) for name in keep}

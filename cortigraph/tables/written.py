@@ -5,10 +5,11 @@ A value is written the same way wherever it stands. A float that is whole has no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cortigraph.tables.cells import Reasons
+from cortigraph.tables.cells import EXACT, Reasons, rows_of
 from cortigraph.tables.rejects import Rejects
 
 if TYPE_CHECKING:
@@ -16,18 +17,17 @@ if TYPE_CHECKING:
 
     from cortigraph.tables.base import Source
 
-__all__ = ["read_texts", "unwritable", "written"]
+__all__ = ["COARSE", "read_texts", "unwritable", "written"]
 
-EXACT = 2.0**53  # from here on, whole numbers that differ become the same float
 _LIST = "is a list where one value is expected; give the column another type, or use a column that holds one value"
-_COARSE = (
+COARSE = (
     "is a float of 2^53 or more, where different whole numbers become the same; keep it as text or as a whole number "
     "where it comes from, and give the column the type text"
 )
 
 
 def written(column: pa.Array) -> pa.Array:
-    """A column as text; null where it has no value, or a list.
+    """A column as text, lists as JSON; null where it has no value.
 
     Example:
         >>> import pyarrow as pa
@@ -39,7 +39,8 @@ def written(column: pa.Array) -> pa.Array:
     if pa.types.is_string(column.type):
         return column
     if _is_list(column.type):
-        return pa.nulls(len(column), pa.string())
+        found = [None if items is None else json.dumps(items, ensure_ascii=False) for items in column.to_pylist()]
+        return pa.array(found, pa.string())
     return column.cast(pa.string())
 
 
@@ -51,17 +52,16 @@ def unwritable(column: pa.Array) -> Reasons:
         >>> list(unwritable(pa.array([1.0, 2.0**53])))
         [1]
     """
-    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if _is_list(column.type):
         rows, reason = column.is_valid(), _LIST
     elif pa.types.is_floating(column.type):
-        rows, reason = pc.greater_equal(pc.abs(column), EXACT).fill_null(False), _COARSE
+        rows, reason = pc.greater_equal(pc.abs(column), EXACT), COARSE
     else:
         return {}
-    return dict.fromkeys(np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist(), reason)
+    return dict.fromkeys(rows_of(rows), reason)
 
 
 def read_texts(source: Source, columns: Sequence[str], rejects: Rejects | None = None) -> dict[str, list[str]]:

@@ -14,10 +14,10 @@ import pytest
 
 from cortigraph.graph.errors import InputError
 from cortigraph.tables.names import lacking
-from cortigraph.tables.rejects import Rejects
+from cortigraph.tables.rejects import Rejects, mended
 from cortigraph.tables.spec import SourceSpec, open_sources, open_table
 from cortigraph.tables.table_spec import TableSpec
-from cortigraph.tables.written import read_texts
+from cortigraph.tables.written import read_texts, unwritable, written
 
 ODD = {
     "struct": pa.array([{"x": 1}, None]),
@@ -129,3 +129,87 @@ def test_types_of_tables_from_python_are_given_in_the_job(tmp_path) -> None:
         open_sources({"f": SourceSpec(types={"c": "int"}, delimiter=";"), "h": SourceSpec()}, tmp_path, {"f": frame})
     assert "delimiter is not for a table from Python" in str(caught.value)
     assert "no table of the name 'h' is given from Python" in str(caught.value)
+
+
+ENTITY_TYPES = b'{"Q1": ["Q5", "Q6"],\n "Q2": ["Q5"],\n "Q3": []}'
+BY_COLUMN = {
+    "lists": b'{"id": [1, 2], "name": ["a", null]}',
+    "objects": b'{"id": {"x": 1, "y": 2}, "name": {"x": "a", "y": null}}',
+}
+
+
+def _rows(source) -> list[dict]:
+    return [row for block in source.blocks(Rejects()) for row in block.table.to_pylist()]
+
+
+def test_json_object_of_lists_and_of_values(tmp_path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(ENTITY_TYPES)
+    source = open_table(path)
+    assert _rows(source) == [
+        {"_key": "Q1", "_value": ["Q5", "Q6"]},
+        {"_key": "Q2", "_value": ["Q5"]},
+        {"_key": "Q3", "_value": []},
+    ]
+    assert source.locate("a.json", [1]) == {1: (2, b'"Q2": ["Q5"]')}
+    path.write_bytes(b'{"a": 1, "b": 2.5}')
+    assert _rows(open_table(path)) == [{"_key": "a", "_value": 1.0}, {"_key": "b", "_value": 2.5}]
+    with pytest.raises(InputError, match="its columns are _key and _value, or give `layout: columns`"):
+        read_texts(open_table(path), ["a"])
+
+
+@pytest.mark.parametrize("form", list(BY_COLUMN))
+def test_json_of_columns(tmp_path, form) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(BY_COLUMN[form])
+    rows = [{"id": 1, "name": "a"}, {"id": 2, "name": None}]
+    if form == "objects":
+        rows = [{"_key": key, **row} for key, row in zip("xy", rows, strict=True)]
+    source = open_table(path, TableSpec(layout="columns"))
+    assert _rows(source) == rows
+    assert source.locate("a.json", [1]) == {1: (None, json.dumps(rows[1]).encode())}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b'{"id": [1, 2],\n "name": ["a"]}', "a.json:2: the column 'name' has other rows than the first one"),
+        (b'{"id": [1],\n "id": [2]}', "a.json:2: the column 'id' is there twice"),
+        (b'{"id": [1],\n "n": 7}', "a.json:2: expected a list of values for the column 'n'"),
+        (b'[{"id": 1}]', "a.json:1: with `layout: columns` expected an object"),
+        (b'{"x": {"a": 1},\n "y": {"b": 1}}', "a.json:2: the column 'y' has other rows"),
+    ],
+)
+def test_json_of_columns_that_is_none(tmp_path, data, problem) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        open_table(tmp_path / "a.json", TableSpec(layout="columns"))
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [(b'{"a": [1],\n "b": [1.5, "x"]}', {}), (b'["a", "b"]', {}), (b'{"id": [1, "x"]}', {"layout": "columns"})],
+)
+def test_rejects_of_any_json_are_read_again(tmp_path, data, told) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    specs = {"s": SourceSpec(path="a.json", **told)}
+    rejects = Rejects(9)
+    sources = open_sources(specs, tmp_path)
+    kept = sum(len(block.records) for block in sources["s"].blocks(rejects))
+    rejects.write(tmp_path / "out", sources)
+    again = open_sources(mended(specs, tmp_path / "out"), tmp_path)["s"]
+    assert again.columns() == sources["s"].columns()
+    left = Rejects(9)
+    assert sum(len(block.records) for block in again.blocks(left)) == 0
+    assert len(left) == len(rejects) > 0
+    assert kept + len(left) == json.dumps(json.loads(data)).count(",") + 1 or kept
+
+
+def test_keys_are_written_so_that_different_ones_stay_different() -> None:
+    column = pa.array([7.0, 0.5, None, 2.0**53, -(2.0**60)])
+    assert written(column).to_pylist()[:3] == ["7", "0.5", None]
+    assert list(unwritable(column)) == [3, 4]
+    lists = pa.array([["a"], None])
+    assert written(lists).to_pylist() == ['["a"]', None]
+    assert list(unwritable(lists)) == [0]

@@ -395,3 +395,11 @@ def test_real_triples_have_no_carriage_return() -> None:
     table = pa.Table.from_batches(heads)
     entities = set(table["head"].to_pylist()) | set(table["tail"].to_pylist())
     assert (len(table), len(entities), len(table["relation"].unique())) == (310_116, 14_541, 237)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json"])
+def test_other_encodings_are_told(tmp_path, encoding, name) -> None:
+    text = "id,name\n1,Müller\n" if name == "a.csv" else '{"id": 1, "name": "Müller"}\n'
+    with pytest.raises(InputError, match=r"a\.\w+.*save (it|the file) as UTF-8"):
+        _rows(_open(tmp_path, name, text.encode(encoding)))
