@@ -2,7 +2,7 @@
 
 name                                the column `name`
 "{model}@{size}"                    a text made of columns; null where one of them is
-{value: cifar10}                    the same for every row
+{value: cifar10}                    the same for every row; `5` is a number, and `"5"` a text
 {file: true}                        the name of the file that the row is from, up to its first dot
 {column: model, before: "."}        a part of a text; also `after`
 {column: top1, scale: 0.01}         a number, multiplied
@@ -15,9 +15,10 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from cortigraph.graph.errors import InputError
+from cortigraph.ingest.spec.constants import constant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,11 +53,11 @@ class Cell(BaseModel):
 
     column: str | None = None
     template: str | None = None
-    value: JsonValue = None
+    value: Annotated[JsonValue, BeforeValidator(constant)] = None
     file: bool = False
     before: str | None = None
     after: str | None = None
-    scale: float | None = None
+    scale: Annotated[float, Field(allow_inf_nan=False)] | None = None
     map: dict[str, str] | None = None
 
     @model_validator(mode="after")
