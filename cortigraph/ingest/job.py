@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.schema import Label
+from cortigraph.ingest.elements import EdgeKind, Kind, NodeKind
 from cortigraph.tables.spec import SourceSpec
 from cortigraph.ingest.spec.cards import CardsItem
 from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
@@ -149,6 +151,13 @@ class Job(BaseModel):
         areas = [node.in_area() for node in nodes if node.area is not None]
         nodes = [node.with_area() for node in nodes] + [area for area, _ in areas]
         return nodes, edges + [edge for _, edge in areas]
+
+    def kinds(self) -> list[Kind]:
+        """The kinds of element that its rows are meant to be, each once; what else they name comes along."""
+        found: list[Kind] = [NodeKind(mapping.label) for mapping in self.nodes]
+        found += [EdgeKind(mapping.start.label, mapping.end.label) for mapping in self.relationships]
+        found += [NodeKind(Label.RUN)] if self.results or self.cards else []
+        return list(dict.fromkeys(found))
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], base: str | Path = ".") -> Job:

@@ -149,17 +149,24 @@ class Work:
         self.sources = self._opened({**cards, **(tables or {})})
         self.batch = self._described()
 
-    def staged(self) -> Staged:
+    def staged(self, *, dry: bool = False) -> Staged:
         """Everything that the job asserts.
+
+        Args:
+            dry: Only to see what would change: nothing is measured, and no new data set is decoded.
 
         Raises:
             RejectedError: More rows are wrong than may be.
         """
         from cortigraph.ingest.staging.declared import declare
 
-        staged = stage(self.store, self.mappings, self.sources, self.rejects, self._progress)
-        declare(self.store, self.home, self.job, staged, self._progress)
+        staged = stage(self.store, self.mappings, self.sources, self.rejects, self._progress, job=self.job.job)
+        declare(self.store, self.home, self.job, staged, self._progress, dry=dry)
         return staged
+
+    def folded(self, staged: Staged) -> dict[str, int]:
+        """Kind of element → how many rows only say again what others say, where the job says it row by row."""
+        return {str(kind): staged.folded[kind] for kind in self.job.kinds() if staged.folded.get(kind)}
 
     def found(self, staged: Staged, records: Sequence[Record]) -> Found:
         """What is to be written."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cortigraph.graph.schema import Label, RelType
-from cortigraph.ingest.spec.cells import Cell, CellField
+from cortigraph.ingest.spec.cells import Cell, CellField, KeyField
 
 __all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property"]
 
@@ -80,7 +80,7 @@ class End(BaseModel):
 
 
 class NodeMapping(_Mapping):
-    """Rows to nodes.
+    """Rows to nodes. A list in the cell of the key is one node an item, and one in that of the labels all of them.
 
     Args:
         source: Its name.
@@ -144,7 +144,7 @@ class NodeMapping(_Mapping):
 
 
 class EdgeMapping(_Mapping):
-    """Rows to relationships.
+    """Rows to relationships. A list in a cell of its type, start, end or key is one relationship an item.
 
     Args:
         source: Its name.
@@ -152,7 +152,7 @@ class EdgeMapping(_Mapping):
         types: The types that may come; others are rejected. All, if left out.
         start: The node that it leaves.
         end: The node that it reaches.
-        key: What tells several of one type between the same nodes apart.
+        key: What tells several of one type between the same nodes apart; `{row: true}` for one relationship a row.
         create: Whether nodes that are missing at its ends are made; else such a row is rejected.
         properties: Property → where its value comes from.
         having: Leave out rows in which one of these columns is empty.
@@ -167,7 +167,7 @@ class EdgeMapping(_Mapping):
     types: tuple[str, ...] | None = Field(default=None, min_length=1)
     start: Annotated[End, BeforeValidator(End.parse)]
     end: Annotated[End, BeforeValidator(End.parse)]
-    key: CellField | None = None
+    key: KeyField | None = None
     create: bool = False
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
