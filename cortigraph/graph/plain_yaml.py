@@ -216,10 +216,11 @@ class _Reading:
                 for name, each in self._merged(value, ()):
                     merged.setdefault(name, each)
                 continue
-            if key.value in own:
-                self._twice.append((key.value, self._line(key)))
-            self._lines[(*place, key.value)] = self._line(key)
-            own[key.value] = self._data(value, (*place, key.value))
+            name = self._text(key)
+            if name in own:
+                self._twice.append((name, self._line(key)))
+            self._lines[(*place, name)] = self._line(key)
+            own[name] = self._data(value, (*place, name))
         return {name: self._data(each, (*place, name)) for name, each in merged.items() if name not in own} | own
 
     def _merged(self, node: yaml.Node, within: tuple[int, ...]) -> Iterator[tuple[str, yaml.Node]]:
@@ -234,7 +235,7 @@ class _Reading:
         elif isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 if key.tag != _PLAIN or key.value != "<<":
-                    yield str(key.value), value
+                    yield self._text(key), value
             for key, value in node.value:
                 if key.tag == _PLAIN and key.value == "<<":
                     yield from self._merged(value, within)
@@ -252,8 +253,14 @@ class _Reading:
         if node.tag == _PLAIN:
             return Plain(node.value)
         self._known(node)
-        kind = node.tag.removeprefix(_STANDARD)
-        return str(node.value) if kind == "str" else Plain(node.value)
+        return self._text(node) if node.tag == _STANDARD + "str" else Plain(node.value)
+
+    def _text(self, node: yaml.Node) -> str:
+        """A text, in which `"\\ud83d\\ude00"`, as JSON writes it, is one character."""
+        try:
+            return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise self._error(node, "holds half of a surrogate pair, which is no character") from None
 
     def _known(self, node: yaml.Node) -> None:
         known = {

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from cortigraph.graph.schema import Label, RelType
 from cortigraph.ingest.spec.cells import Cell, CellField, KeyField
 
-__all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property"]
+__all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property", "property_problem"]
 
 # What mappings may bring; everything else in the graph is made by the parts of the system that own it.
 LABELS = (Label.ENTITY, Label.RELATION, Label.REGION, Label.DATASET, Label.TASK, Label.MODALITY, Label.AREA, Label.RUN)
@@ -28,6 +28,20 @@ def _property(name: str) -> str:
     if name in RESERVED or name.startswith(":") or not name or "\x00" in name:
         raise ValueError(f"{name!r} can't be the name of a property; the store keeps {', '.join(sorted(RESERVED))}")
     return name
+
+
+def property_problem(name: str) -> str | None:
+    """Why a mapping can't bring a property of this name; None where it can.
+
+    Example:
+        >>> property_problem("size"), property_problem("")[:33]
+        (None, "'' can't be the name of a propert")
+    """
+    try:
+        _property(name)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _label(name: str) -> str:

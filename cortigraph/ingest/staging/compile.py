@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
+from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cells import Cell, texts
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
 from cortigraph.ingest.staging.rows import COUNTED, counted
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.base import Block, Source
 
-__all__ = ["ORIGIN", "Compiled", "Compiler"]
+__all__ = ["ORIGIN", "Compiled", "Compiler", "origin"]
 
 # Where a row is from, until all rows are known to be right: number of the source, of the file, and the record in it.
 ORIGIN = (":source", ":file", ":record")
@@ -233,7 +234,13 @@ class Compiler:
         return fine
 
     def _reject(self, block: Block, row: int, column: str, value: Any, reason: str) -> None:
-        self._rejects.add(self._sources[block.source], block.file, int(block.records[row]), column, value, reason)
+        source = self._sources[block.source]
+        self._rejects.add(source, *origin(source, block.file, int(block.records[row])), column, value, reason)
+
+
+def origin(source: Source, file: str, record: int) -> tuple[str, int]:
+    """The file and the record that a message names: cards are read as one block, and each is a file."""
+    return source.card(record) if isinstance(source, CardsSource) else (file, record)
 
 
 def _too_long(size: int) -> str:

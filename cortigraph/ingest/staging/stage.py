@@ -13,7 +13,7 @@ import numpy as np
 
 from cortigraph.graph import cypher
 from cortigraph.ingest.elements import EdgeKind, Elements, Kind, NodeKind
-from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler
+from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler, origin
 from cortigraph.ingest.staging.folding import folded
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ class _Stage:
 
     def _origin(self, table: pa.Table, row: int) -> tuple[str, str, int]:
         source = list(self._sources)[table[":source"][row].as_py()]
-        return source, self._compiled.files[table[":file"][row].as_py()][1], int(table[":record"][row].as_py())
+        file, record = self._compiled.files[table[":file"][row].as_py()][1], int(table[":record"][row].as_py())
+        return source, *origin(self._sources[source], file, record)
 
     def _reject(self, table: pa.Table, row: int, column: str, value: Any, reason: str) -> None:
         if table[":source"][row].as_py() is None:  # made by a relationship, whose own row is looked at too
