@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import InputError
 from cortigraph.ingest.spec.card_file import Card, columns_of, read_card
+from cortigraph.ingest.spec.card_results import TOLD
 from cortigraph.tables.base import Block, Fault, Progress, Raw
+from cortigraph.tables.rejects import RejectedError
 from cortigraph.tables.spec import SourceSpec
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CardsSource", "read_cards"]
 
-_ONE = ("model", "dataset", "metric", "value", "run", "config", "split", "revision", "task", "args")
+_TEXTS = ("model", "dataset", "metric", "run", *TOLD)
+_SHOWN = 20
 
 
 def read_cards(name: str, results: str, folder: Path, label: str, key: str) -> list[CardsSource]:
@@ -57,25 +60,20 @@ def read_cards(name: str, results: str, folder: Path, label: str, key: str) -> l
     digest = hashlib.sha256(json.dumps([key, [[card.label, told] for card, told in read]]).encode()).hexdigest()
     cards = [card for card, _ in read]
     good = [card for card in cards if not card.faults]
-    models = _Rows([card.row for card in good], [(card.label, 0) for card in good], {card.label: [1] for card in cards})
-    told = [
-        (card.label, number, {"model": card.key, **result})
-        for card in good
-        for number, result in enumerate(card.results)
-    ]
-    lines = {card.label: [result["line"] for result in card.results] for card in good}
-    rows = [{name: row.get(name) for name in _ONE} for _, _, row in told]
+    models = _Rows(
+        columns_of([card.row for card in good]), [(card.label, 0) for card in good], {card.label: [1] for card in cards}
+    )
     found = [CardsSource(name, folder, label, models, digest, cards)]
-    if rows:
-        found.append(CardsSource(results, folder, label, _Rows(rows, [each[:2] for each in told], lines), digest, ()))
+    if any(card.results for card in good):
+        found.append(CardsSource(results, folder, label, _results(good), digest, ()))
     return found
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of a source, the card and the number in it that each is, and the lines of a card's rows."""
+    """The columns of a source, the card of each row and its number in that card, and the lines of a card's rows."""
 
-    rows: Sequence[Mapping[str, Any]]
+    columns: Mapping[str, pa.Array]
     places: Sequence[tuple[str, int]]
     lines: Mapping[str, Sequence[int | None]]
 
@@ -96,11 +94,15 @@ class CardsSource:
         self.name = name
         self._folder, self._label, self._digest, self._cards = folder, label, digest, cards
         self._places, self._lines = rows.places, rows.lines
-        self.columns_read: dict[str, pa.Array] = columns_of(rows.rows)
+        self._columns = rows.columns
 
     def columns(self) -> list[str]:
         """The names of the columns."""
-        return list(self.columns_read)
+        return list(self._columns)
+
+    def values(self, column: str) -> list[Any]:
+        """What a column holds."""
+        return list(self._columns[column].to_pylist())
 
     def blocks(
         self, rejects: Rejects, progress: Progress | None = None, columns: Sequence[str] | None = None
@@ -109,14 +111,26 @@ class CardsSource:
         import numpy as np
         import pyarrow as pa
 
-        for card in self._cards:
-            if card.faults:
-                rejects.extend(self, card.label, card.faults)
+        self._reject(rejects)
         if self._places:
-            table = pa.RecordBatch.from_arrays(list(self.columns_read.values()), self.columns())
+            table = pa.RecordBatch.from_arrays(list(self._columns.values()), self.columns())
             yield Block(self.name, self._label, np.arange(len(self._places), dtype=np.int64), table)
         if progress is not None:
             progress(self.name, len(self._places), len(self._places))
+
+    def _reject(self, rejects: Rejects) -> None:
+        """All the cards that can't be used, as they are known: an error tells of as many as it shows."""
+        known, error = 0, None
+        for card in self._cards:
+            if card.faults:
+                try:
+                    rejects.extend(self, card.label, card.faults)
+                except RejectedError as caught:
+                    known, error = known + 1, caught
+                if error is not None and known >= _SHOWN:
+                    break
+        if error is not None:
+            raise error
 
     def card(self, record: int) -> tuple[str, int]:
         """The card that a row is from, and its number among what that card says."""
@@ -136,7 +150,7 @@ class CardsSource:
 
     def bytes(self) -> int:
         """What it takes in memory, about."""
-        return sum(column.nbytes for column in self.columns_read.values())
+        return sum(column.nbytes for column in self._columns.values())
 
     def remains(self) -> SourceSpec:
         """Cards that can't be used are kept as JSON lines; they are mended where they lie."""
@@ -145,6 +159,16 @@ class CardsSource:
     def assemble(self, records: Sequence[Raw]) -> Raw:
         """A file that holds just these cards."""
         return b"".join(json.dumps({"card": raw.decode("utf-8", "replace")}).encode() + b"\n" for raw in records)
+
+
+def _results(cards: Sequence[Card]) -> _Rows:
+    import pyarrow as pa
+
+    rows = [{"model": card.key, **result} for card in cards for result in card.results]
+    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in _TEXTS}
+    columns["value"] = pa.array([row["value"] for row in rows], pa.float64())
+    places = [(card.label, number) for card in cards for number in range(len(card.results))]
+    return _Rows(columns, places, {card.label: [result["line"] for result in card.results] for card in cards})
 
 
 def _read(path: Path, folder: Path, label: str, key: str) -> tuple[Card, str]:

@@ -5,10 +5,10 @@ cards:
     area: vision.classification
     key: model_id                  # the front matter's field that names the model; else the file's or folder's name
 
-The front matter's values become properties, as they were written: numbers, `true` and `false` where JSON writes them so,
-else texts; lists are lists of text, and whatever is nested becomes JSON text. The first heading is the name, the first
-paragraph the description, and the whole body the text. Results in the form that model hubs use (`model-index`) become
-runs.
+The front matter's values become properties, as they were written: numbers, `true` and `false` where JSON writes them
+so, else texts; lists are lists of text, and whatever is nested becomes JSON text. The first heading is the name, the
+first paragraph the description, and the whole body the text. Results in the form that model hubs use (`model-index`)
+become runs.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class CardsItem(BaseModel):
     def _result_mappings(self, job: str, results: CardsSource) -> Mappings:
         nodes: list[NodeMapping] = []
         edges: list[EdgeMapping] = []
-        for metric in sorted(set(results.columns_read["metric"].to_pylist())):
+        for metric in sorted(set(results.values("metric"))):
             item = ResultsItem(
                 source=results.name,
                 area=self.area,
