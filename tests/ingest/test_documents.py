@@ -116,7 +116,8 @@ JOB = "job: j\nsources: {a: {path: a.csv}}\nnodes:\n  - source: a\n    key: id\n
     [
         ("5", 5), ('"5"', "5"), ("-0.5", -0.5), ("true", True), ("no", "no"), ("2023-01-02", "2023-01-02"),
         ("12:30:45", "12:30:45"), ("0123456", "0123456"), ("1_000", "1_000"), ("0x1F", "0x1F"),
-        ("[no, en]", ["no", "en"]), ("[1, 2.5]", [1.0, 2.5]), ("[true, false]", [True, False]), ("9223372036854775807", 2**63 - 1),
+        ("[no, en]", ["no", "en"]), ("[1, 2.5]", [1.0, 2.5]), ("[true, false]", [True, False]),
+        ("9223372036854775807", 2**63 - 1),
     ],
 )  # fmt: skip
 def test_a_constant_is_what_it_says(tmp_path, written_so, value):
@@ -178,7 +179,10 @@ WHOLE: dict[str, Any] = {
     "areas": [{"key": "a.b", "name": "A", "accepts": {"x": "image[channel=1] float32 raw"}}],
     "regions": [{"like": "fusion/average", "id": "x", "arguments": {"width": 1}, "shapes": [[1, 2]]}],
     "datasets": [{"key": "d", "folder": "d", "inputs": {"image": {"modality": "image", "size": [8, 8]}}}],
-    "sources": {"s": {"path": "s.csv", "types": {"a": "int"}, "missing": [""], "unpivot": {"keep": ["a"], "name": "n", "value": "v"}}},
+    "sources": {
+        "s": {"path": "s.csv", "types": {"a": "int"}, "missing": [""]},
+        "u": {"path": "u.csv", "unpivot": {"keep": ["a"], "name": "n", "value": "v"}},
+    },
     "nodes": [
         {"source": "s", "key": "{a}/{b}", "labels": ["L"], "properties": {"p": {"value": 1}}, "where": {"a": "x"}},
     ],
