@@ -104,19 +104,19 @@ class Compiler:
         return self._compiled
 
     def _node(self, mapping: NodeMapping, whole: Block) -> None:
-        block, rows = unfolded(whole, mapping.key.columns())
+        block, repeated = _unfolded(whole, mapping.key.columns())
         key = self._key(mapping.key, block, mapping.area)
         keep = _wanted(mapping, block)
         keep &= self._usable(mapping.key, key, block, keep)
-        columns = {":key": key, **self._properties(mapping, taken(whole, rows), keep)}
+        columns = {":key": key, **self._properties(mapping, repeated, keep)}
         if mapping.labels:
-            columns[":labels"] = _labels(mapping, taken(whole, rows))
+            columns[":labels"] = _labels(mapping, repeated)
         self._keep(NodeKind(mapping.label), columns, block, keep, existing=mapping.existing)
 
     def _edge(self, mapping: EdgeMapping, whole: Block) -> None:
         import pyarrow as pa
 
-        block, parents = unfolded(whole, _naming(mapping))
+        block, repeated = _unfolded(whole, _naming(mapping))
         rows = block.table.num_rows
         keep = _wanted(mapping, block)
         kind = texts(mapping.type.of(block)) if isinstance(mapping.type, Cell) else pa.repeat(mapping.type, rows)
@@ -127,7 +127,7 @@ class Compiler:
         keep &= self._usable(mapping.end.key, end, block, keep)
         columns = {":type": kind.cast(pa.string()), ":start": start, ":end": end}
         columns |= self._own_key(mapping, block, keep)
-        columns |= self._properties(mapping, taken(whole, parents), keep)
+        columns |= self._properties(mapping, repeated, keep)
         self._keep(EdgeKind(mapping.start.label, mapping.end.label), columns, block, keep)
         if mapping.create:
             mask = pa.array(keep)
@@ -266,6 +266,12 @@ def _wanted(mapping: NodeMapping | EdgeMapping, block: Block) -> NDArray[np.bool
     for column, wanted in mapping.where.items():
         keep &= any_in(block.table.column(column), [wanted] if isinstance(wanted, str) else wanted)
     return keep
+
+
+def _unfolded(whole: Block, columns: Sequence[str]) -> tuple[Block, Block]:
+    """A block with one item a row in some columns, and the same rows as they were."""
+    block, rows = unfolded(whole, columns)
+    return block, whole if block is whole else taken(whole, rows)
 
 
 def _naming(mapping: EdgeMapping) -> list[str]:

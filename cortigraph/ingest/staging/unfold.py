@@ -67,9 +67,11 @@ def any_in(cells: pa.Array, wanted: Collection[str]) -> NDArray[np.bool_]:
 
     from cortigraph.ingest.spec.cells import texts
 
-    items, parents = _items(cells) if is_list(cells.type) else (cells, np.arange(len(cells)))
-    found = pc.is_in(texts(items), pa.array(list(wanted), pa.string())).to_numpy(zero_copy_only=False)
-    return np.bincount(parents[found], minlength=len(cells)) > 0
+    items, parents = _items(cells) if is_list(cells.type) else (cells, None)
+    found: NDArray[np.bool_] = pc.is_in(texts(items), pa.array(list(wanted), pa.string())).to_numpy(
+        zero_copy_only=False
+    )
+    return found if parents is None else np.bincount(parents[found], minlength=len(cells)) > 0
 
 
 def _items(cells: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
