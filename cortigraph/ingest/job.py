@@ -27,13 +27,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.graph.schema import Label
 from cortigraph.ingest.elements import EdgeKind, Kind, NodeKind
-from cortigraph.tables.spec import SourceSpec
 from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cards import CardsItem
 from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
 from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
 from cortigraph.ingest.spec.results import ResultsItem
 from cortigraph.regions.document import Document, read
+from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Job", "Origin", "Place", "load_job"]
 

@@ -19,13 +19,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, m
 
 from cortigraph.graph.errors import InputError
 from cortigraph.ingest.spec.constants import constant
+from cortigraph.tables.written import written
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from cortigraph.tables.base import Block
 
-__all__ = ["FILE", "Cell", "CellField", "KeyCell", "KeyField", "texts"]
+__all__ = ["FILE", "Cell", "CellField", "KeyCell", "KeyField"]
 
 FILE = ":file"  # in a template, the name of the row's file
 _HOLE = re.compile(r"\{([^{}]+)\}")
@@ -122,7 +123,7 @@ class Cell(BaseModel):
 
         if self.before is None and self.after is None and self.map is None:
             return found
-        found = texts(found)
+        found = written(found)
         if self.before is not None:
             found = pc.list_element(pc.split_pattern(found, self.before, max_splits=1), 0)
         if self.after is not None:
@@ -158,18 +159,6 @@ class KeyCell(Cell):
 KeyField = Annotated[KeyCell, BeforeValidator(KeyCell.parse)]
 
 
-def texts(column: pa.Array) -> pa.Array:
-    """A column as text: what keys and types are made of. A number that is whole has no decimal point."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_string(column.type):
-        return column
-    if pa.types.is_floating(column.type) and bool(pc.all(pc.equal(column, pc.round(column))).as_py()):
-        column = pc.cast(column, pa.int64(), safe=False)
-    return pc.cast(column, pa.string())
-
-
 def _file_name(block: Block) -> pa.Array:
     return _constant(PurePath(block.file).name.split(".")[0], block.table.num_rows)
 
@@ -188,7 +177,7 @@ def _filled(template: str, block: Block) -> pa.Array:
     parts: list[Any] = []
     at = 0
     for hole in _HOLE.finditer(template):
-        filled = _file_name(block) if hole[1] == FILE else texts(block.table.column(hole[1]))
+        filled = _file_name(block) if hole[1] == FILE else written(block.table.column(hole[1]))
         parts += [pa.scalar(template[at : hole.start()], pa.string()), filled]
         at = hole.end()
     parts.append(pa.scalar(template[at:], pa.string()))

@@ -13,17 +13,18 @@ import numpy as np
 
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
 from cortigraph.ingest.spec.card_source import CardsSource
-from cortigraph.ingest.spec.cells import Cell, texts
+from cortigraph.ingest.spec.cells import Cell
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
 from cortigraph.ingest.staging.rows import COUNTED, counted
 from cortigraph.ingest.staging.unfold import any_in, is_list, taken, unfolded
+from cortigraph.tables.written import unwritable, written
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.base import Block, Source
+    from cortigraph.tables.rejects import Rejects
 
 __all__ = ["ORIGIN", "Compiled", "Compiler", "origin"]
 
@@ -119,7 +120,7 @@ class Compiler:
         block, repeated = _unfolded(whole, _naming(mapping))
         rows = block.table.num_rows
         keep = _wanted(mapping, block)
-        kind = texts(mapping.type.of(block)) if isinstance(mapping.type, Cell) else pa.repeat(mapping.type, rows)
+        kind = written(mapping.type.of(block)) if isinstance(mapping.type, Cell) else pa.repeat(mapping.type, rows)
         if isinstance(mapping.type, Cell):
             keep &= self._allowed(mapping, mapping.type, kind, block, keep)
         start, end = (self._end(each, block) for each in (mapping.start, mapping.end))
@@ -143,7 +144,7 @@ class Compiler:
             return {":key": pa.nulls(rows, pa.string())}
         if mapping.key.row:
             return {":key": pa.repeat(f"{self._job}/{block.file}", rows), COUNTED: pa.repeat(True, rows)}
-        key = texts(mapping.key.of(block))
+        key = written(mapping.key.of(block))
         keep &= self._usable(mapping.key, key, block, keep)
         return {":key": key}
 
@@ -177,7 +178,7 @@ class Compiler:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        key = texts(cell.of(block))
+        key = written(cell.of(block))
         if area is None:
             return key
         return pc.binary_join_element_wise(pa.scalar(area), key, pa.scalar("/"))
@@ -206,11 +207,22 @@ class Compiler:
         """Which keys can be keys; the others are rejected."""
         import pyarrow.compute as pc
 
+        asked = asked & self._writable(cell, block, asked)
         size = pc.fill_null(pc.binary_length(key), 0).to_numpy(zero_copy_only=False)
-        fine: NDArray[np.bool_] = (size > 0) & (size <= LONGEST_KEY)
+        fine: NDArray[np.bool_] = asked & (size > 0) & (size <= LONGEST_KEY)
         for row in np.flatnonzero(asked & ~fine):
             reason = "is empty; a key must name something" if not size[row] else _too_long(int(size[row]))
             self._reject(block, int(row), str(cell), key[int(row)].as_py(), reason)
+        return fine
+
+    def _writable(self, cell: Cell, block: Block, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows' values can be written so that different ones stay different; the others are rejected."""
+        fine: NDArray[np.bool_] = np.ones(block.table.num_rows, dtype=bool)
+        for column in cell.columns():
+            for row, reason in unwritable(block.table.column(column)).items():
+                fine[row] = False
+                if asked[row]:
+                    self._reject(block, row, column, block.table.column(column)[row].as_py(), reason)
         return fine
 
     def _allowed(
@@ -219,8 +231,9 @@ class Compiler:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        asked = asked & self._writable(cell, block, asked)
         size = pc.fill_null(pc.utf8_length(kind), 0).to_numpy(zero_copy_only=False)
-        fine: NDArray[np.bool_] = (size > 0) & (size <= LONGEST_NAME)
+        fine: NDArray[np.bool_] = asked & (size > 0) & (size <= LONGEST_NAME)
         for row in np.flatnonzero(asked & ~fine):
             reason = f"is longer than {LONGEST_NAME} characters" if size[row] else "is no type: it is empty"
             self._reject(block, int(row), str(cell), kind[int(row)].as_py(), reason)
@@ -286,7 +299,7 @@ def _labels(mapping: NodeMapping, whole: Block) -> pa.Array:
     if not isinstance(mapping.labels, Cell):
         return pa.array([list(mapping.labels)] * whole.table.num_rows, pa.list_(pa.string()))
     block, rows = unfolded(whole, mapping.labels.columns())
-    labels = texts(mapping.labels.of(block))
+    labels = written(mapping.labels.of(block))
     given = labels.is_valid().to_numpy(zero_copy_only=False)
     offsets = np.r_[0, np.cumsum(np.bincount(rows[given], minlength=whole.table.num_rows))]
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), labels.drop_null())

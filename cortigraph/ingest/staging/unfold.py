@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortigraph.tables.base import Block
+from cortigraph.tables.written import written
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,10 +66,8 @@ def any_in(cells: pa.Array, wanted: Collection[str]) -> NDArray[np.bool_]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from cortigraph.ingest.spec.cells import texts
-
     items, parents = _items(cells) if is_list(cells.type) else (cells, None)
-    found: NDArray[np.bool_] = pc.is_in(texts(items), pa.array(list(wanted), pa.string())).to_numpy(
+    found: NDArray[np.bool_] = pc.is_in(written(items), pa.array(list(wanted), pa.string())).to_numpy(
         zero_copy_only=False
     )
     return found if parents is None else np.bincount(parents[found], minlength=len(cells)) > 0
