@@ -24,13 +24,14 @@ from typing import Any
 from cortigraph.graph.plain_yaml import Place, Plain, values_of
 from cortigraph.ingest.spec.mapping import property_problem
 
-__all__ = ["INDEX", "TOLD", "Fault", "number", "results"]
+__all__ = ["INDEX", "TOLD", "Fault", "meant", "results"]
 
 Fault = Callable[[Place, object, str], None]
 
 INDEX = "model-index"
 TOLD = ("config", "split", "revision", "task", "args")  # properties of a run
 _OWN = {*TOLD, "kind", "reported_by"}
+_EXACT = 2**53  # up to here a float holds every whole number
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NUMBER = "expected a number such as 0.884, or 88.4%; write one, or leave the metric out"
 
@@ -65,18 +66,21 @@ def results(front: Mapping[str, Any], fault: Fault) -> list[dict[str, Any]]:
     return found
 
 
-def number(told: object) -> float | None:
+def meant(told: object) -> float | None:
     """The number that a metric's value means; None where it means none. Per cent are hundredths.
 
     Example:
-        >>> number(Plain("92.1")), number("92.1"), number("92.1 %"), number("0,91"), number("92.1 ± 0.3")
+        >>> meant(Plain("92.1")), meant("92.1"), meant("92.1 %"), meant("0,91"), meant("92.1 ± 0.3")
         (92.1, 92.1, 0.921, None, None)
     """
     if not isinstance(told, str):
         return None
-    text, percent = (told.strip(), False) if not told.rstrip().endswith("%") else (told.strip()[:-1].rstrip(), True)
+    text = told.strip().removesuffix("%").rstrip()
+    percent = told.strip().endswith("%")
     value = Plain(text).value
     if isinstance(value, str | bool) or value is None or not math.isfinite(value):
+        return None
+    if isinstance(value, int) and abs(value) > _EXACT:
         return None
     try:
         found = float(Decimal(text) / 100 if percent else Decimal(text))
@@ -87,10 +91,10 @@ def number(told: object) -> float | None:
 
 def _metrics(front: Mapping[str, Any], fault: Fault) -> Iterator[dict[str, Any]]:
     place: Place = (INDEX,)
-    for number_, entry in _each(front.get(INDEX), place, fault, optional=True):
-        at = (*place, number_)
-        for result_number, result in _each(entry.get("results"), (*at, "results"), fault, optional=True):
-            yield from _result(result, (*at, "results", result_number), fault)
+    for number, entry in _each(front.get(INDEX), place, fault, optional=True):
+        at = (*place, number)
+        for each, result in _each(entry.get("results"), (*at, "results"), fault, optional=True):
+            yield from _result(result, (*at, "results", each), fault)
 
 
 def _each(told: Any, place: Place, fault: Fault, *, optional: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -98,18 +102,14 @@ def _each(told: Any, place: Place, fault: Fault, *, optional: bool = False) -> I
     if optional and values_of(told) is None:
         return
     if not isinstance(told, list):
-        dash = (
-            "; is the dash before its first key missing?"
-            if isinstance(told, dict)
-            else "; write a list, or leave it out"
-        )
-        fault(place, told, f"expected a list of maps{dash}")
+        remedy = "is the dash before its first key missing?" if isinstance(told, dict) else "write one, or leave it out"
+        fault(place, told, f"expected a list of maps; {remedy}")
         return
-    for number_, each in enumerate(told):
+    for number, each in enumerate(told):
         if isinstance(each, dict):
-            yield number_, each
+            yield number, each
         else:
-            fault((*place, number_), each, "expected a map of keys and values; write one, or leave it out")
+            fault((*place, number), each, "expected a map of keys and values; write one, or leave it out")
 
 
 def _result(result: dict[str, Any], place: Place, fault: Fault) -> Iterator[dict[str, Any]]:
@@ -125,15 +125,15 @@ def _result(result: dict[str, Any], place: Place, fault: Fault) -> Iterator[dict
     known = {name: dataset.get(name) for name in ("config", "split", "revision")}
     known |= {"task": task.get("type"), "args": dataset.get("args")}
     further = {"name": dataset.get("name"), "source": source.get("url") or source.get("name")}
-    for metric_number, metric in _each(result.get("metrics"), (*place, "metrics"), fault):
-        at = (*place, "metrics", metric_number)
-        name, value = _metric(metric, at, fault), number(metric.get("value"))
+    for number, metric in _each(result.get("metrics"), (*place, "metrics"), fault):
+        at = (*place, "metrics", number)
+        name, value = _metric(metric, at, fault), meant(metric.get("value"))
         if value is None:
             fault((*at, "value"), metric.get("value"), _NUMBER)
         if name is None or value is None:
             continue
         own = {"metric": metric.get("name"), "metric_config": metric.get("config"), "metric_args": metric.get("args")}
-        told = {each: _written(value_) for each, value_ in known.items() if each in TOLD}
+        told = {each: _written(known[each]) for each in TOLD}
         which = _which({**known, **further, **own})
         yield {"dataset": key, "metric": name, "value": value, "which": which, "place": at, **told}
 
@@ -153,16 +153,13 @@ def _metric(metric: dict[str, Any], place: Place, fault: Fault) -> str | None:
     told = _text(metric.get("type")) or _text(metric.get("name"))
     name = re.sub(r"[^a-z0-9]+", "_", told.lower()).strip("_")
     if not _METRIC.fullmatch(name):
-        fault(
-            (*place, "type"),
-            metric.get("type"),
-            "is no name of a metric; give it one such as accuracy, with a letter first",
-        )
-        return None
-    if name in _OWN or property_problem(name) is not None:
-        fault((*place, "type"), told, "is no name for a metric, as runs have a property of that name; choose another")
-        return None
-    return name
+        reason = "is no name of a metric; give it one such as accuracy, with a letter first"
+    elif name in _OWN or property_problem(name) is not None:
+        reason = "is no name for a metric, as runs have a property of that name; choose another"
+    else:
+        return name
+    fault((*place, "type"), metric.get("type"), reason)
+    return None
 
 
 def _text(told: Any) -> str:
