@@ -110,7 +110,7 @@ class NodeMapping(_Mapping):
         where: Leave out rows whose column is none of these.
 
     Example:
-        >>> NodeMapping(source="names", key="id", properties={"name": "name"}).label
+        >>> str(NodeMapping(source="names", key="id", properties={"name": "name"}).label)
         'Entity'
     """
 
@@ -173,7 +173,7 @@ class EdgeMapping(_Mapping):
         where: Leave out rows whose column is none of these.
 
     Example:
-        >>> EdgeMapping(source="triples", type={"column": "relation"}, start="head", end="tail").start.label
+        >>> str(EdgeMapping(source="triples", type={"column": "relation"}, start="head", end="tail").start.label)
         'Entity'
     """
 
