@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortigraph.graph.plain_yaml import Plain, YamlError, read_yaml, values_of
@@ -82,12 +82,14 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_json_is_read_as_json(data):
     text = json.dumps(data)
     assert values_of(read_yaml(text).data) == data
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet="-:[]{}&*!|>'\"%@`#? \n\tab1.~<,"))
 def test_any_text_is_read_or_refused(text):
     with suppress(YamlError):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortigraph.graph.check import check
@@ -16,7 +17,8 @@ from cortigraph.ingest.job import Job
 from cortigraph.ingest.plan import plan
 from cortigraph.ingest.run import Options, run
 from cortigraph.ingest.spec.card_file import columns_of, read_card
-from cortigraph.tables.rejects import RejectedError
+from cortigraph.ingest.spec.card_source import read_cards
+from cortigraph.tables.rejects import RejectedError, Rejects
 
 
 def read(text: str | bytes):
@@ -145,6 +147,7 @@ wild = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     front=st.dictionaries(st.text(max_size=4) | st.just("model_id"), wild, max_size=3), index=wild, quote=st.booleans()
 )
@@ -156,6 +159,7 @@ def test_any_front_matter_is_a_card_or_has_faults(front, index, quote):
     assert all(fault.line for fault in card.faults)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.booleans())
 def test_any_bytes_are_a_card_or_have_faults(data, fenced):
     card = read(b"---\n" + data + b"\n---\n" if fenced else data)
@@ -237,6 +241,20 @@ def test_what_a_card_and_a_source_contradict_names_the_card(clean_store, home, t
     both = {"sources": {"t": {"path": "t.csv", "types": {"size": "int"}}}, "nodes": [mapping]}
     with pytest.raises(RejectedError, match=r"c/m\.md:1: column size: says another thing than t\.csv:2 .*: 4"):
         run(clean_store, home, job(tmp_path, **both))
+
+
+def test_files_whose_names_are_not_utf_8_and_twins_of_cards_that_are_not_used(tmp_path):
+    (tmp_path / "a.md").write_text("---\nmodel_id: m\nmodel-index: m\n---\n")
+    (tmp_path / "b.md").write_text("---\nmodel_id: m\n---\n")
+    (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("# Coffee")
+    models, *_ = read_cards("c", "r", tmp_path, "c", "model_id")
+    assert models.values("key") == ["m"]
+    with pytest.raises(RejectedError) as caught:
+        list(models.blocks(Rejects()))
+    assert [problem.split(": ")[0] for problem in caught.value.problems[:-1]] == [
+        "c/a.md:3",
+        "c/caf\\udce9.md, record 1",
+    ]
 
 
 def test_a_folder_without_cards_is_told_with_its_line(clean_store, home, tmp_path):

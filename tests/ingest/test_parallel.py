@@ -163,6 +163,7 @@ def test_the_graph_holds_the_rows_whatever_they_were_before(clean_store, home, b
         assert paid(clean_store) == Counter(rows)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("ab"), st.sampled_from(["f", "g"]), st.booleans())))
 def test_rows_are_counted_among_their_like(rows):
     columns = (

@@ -56,7 +56,8 @@ def read_cards(name: str, results: str, folder: Path, label: str, key: str) -> l
     for card, _ in read:
         if card.key in first and not card.faults:
             card.fault(1, key, card.key, f"is the same model as that of {first[card.key]}; give each a name of its own")
-        first.setdefault(card.key, card.label)
+        elif not card.faults:
+            first[card.key] = card.label
     digest = hashlib.sha256(json.dumps([key, [[card.label, told] for card, told in read]]).encode()).hexdigest()
     cards = [card for card, _ in read]
     good = [card for card in cards if not card.faults]
@@ -175,6 +176,9 @@ def _read(path: Path, folder: Path, label: str, key: str) -> tuple[Card, str]:
     """A card, and the hash of its file."""
     inside = path.name == "README.md" and path.parent != folder
     name = path.parent.relative_to(folder).as_posix() if inside else path.stem
+    told = label.encode("utf-8", "backslashreplace").decode()
+    if told != label:
+        return Card(told, faults=[Fault(0, None, told, "has a name that is not UTF-8; rename it")]), ""
     try:
         data = path.read_bytes() if path.is_file() else None
     except OSError as error:
