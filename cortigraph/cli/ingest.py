@@ -169,9 +169,15 @@ def _show_report(report: Report) -> None:
         typer.echo(f"nothing to do: the graph holds all of it ({report.seconds:.1f} s)")
     else:
         typer.echo(f"batch {report.batch} in {report.seconds:.1f} s: {_changed(report)}")
+    _show_folded(report.folded)
     if report.rejected:
         typer.echo(f"{report.rejected} rows were left out; mend them in {', '.join(report.rejects)},")
         typer.echo("then run the job with --mended and that folder")
+
+
+def _show_folded(folded: Mapping[str, int]) -> None:
+    for kind, rows in folded.items():
+        typer.echo(f"{rows} {'row' if rows == 1 else 'rows'} of {kind} only said again what others say")
 
 
 def _changed(report: Report) -> str:
@@ -205,6 +211,7 @@ def _show_plan(found: Plan) -> None:
         )
     Console().print(schema)
     _show_counts(found.counts)
+    _show_folded(found.folded)
     if found.rejected:
         typer.echo(f"{found.rejected} rows are wrong and would be left out")
     if found.empty:

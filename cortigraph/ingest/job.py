@@ -20,20 +20,20 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.schema import Label
+from cortigraph.ingest.elements import EdgeKind, Kind, NodeKind
+from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cards import CardsItem
 from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
 from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
 from cortigraph.ingest.spec.results import ResultsItem
 from cortigraph.regions.document import Document, read
 from cortigraph.tables.spec import SourceSpec
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["Job", "Origin", "Place", "load_job"]
 
@@ -114,28 +114,28 @@ class Job(BaseModel):
         """
         return _where(self.origin.document, place)
 
-    def tables(self) -> dict[str, pa.Table]:
-        """The tables that its cards make.
+    def card_sources(self) -> dict[str, CardsSource]:
+        """The sources that its cards make.
 
         Raises:
-            InputError: A card can't be read; lists everything, by line.
+            InputError: A folder is not there, or has no cards; lists everything, by line.
         """
-        found: dict[str, pa.Table] = {}
+        found: dict[str, CardsSource] = {}
         problems: list[str] = []
         for number, item in enumerate(self.cards):
             try:
-                found |= item.tables(number, self.origin.base)
+                found |= item.sources(number, self.origin.base)
             except InputError as error:
                 problems += [f"{self.where(('cards', number))}: {problem}" for problem in error.problems]
         if problems:
             raise InputError(problems)
         return found
 
-    def mappings(self, tables: Mapping[str, pa.Table]) -> tuple[list[NodeMapping], list[EdgeMapping]]:
+    def mappings(self, cards: Mapping[str, CardsSource]) -> tuple[list[NodeMapping], list[EdgeMapping]]:
         """Every mapping, those that results and cards stand for included.
 
         Args:
-            tables: Of its cards.
+            cards: Its sources, as `card_sources` gives them.
         """
         nodes, edges = list(self.nodes), list(self.relationships)
         for item in self.results:
@@ -143,12 +143,19 @@ class Job(BaseModel):
             nodes += brought
             edges += joined
         for number, card in enumerate(self.cards):
-            brought, joined = card.mappings(number, self.job, tables)
+            brought, joined = card.mappings(number, self.job, cards)
             nodes += brought
             edges += joined
         areas = [node.in_area() for node in nodes if node.area is not None]
         nodes = [node.with_area() for node in nodes] + [area for area, _ in areas]
         return nodes, edges + [edge for _, edge in areas]
+
+    def kinds(self) -> list[Kind]:
+        """The kinds of element that its rows are meant to be, each once; what else they name comes along."""
+        found: list[Kind] = [NodeKind(mapping.label) for mapping in self.nodes]
+        found += [EdgeKind(mapping.start.label, mapping.end.label) for mapping in self.relationships]
+        found += [NodeKind(Label.RUN)] if self.results or self.cards else []
+        return list(dict.fromkeys(found))
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], base: str | Path = ".") -> Job:

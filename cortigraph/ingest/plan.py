@@ -13,8 +13,6 @@ from cortigraph.ingest.batches.changes import Change, statement
 from cortigraph.ingest.batches.first import loads_first
 from cortigraph.ingest.elements import Kind, NodeKind, properties
 from cortigraph.ingest.staging import data
-from cortigraph.ingest.staging.declared import declare
-from cortigraph.ingest.staging.stage import stage
 from cortigraph.ingest.work import Options, Work
 
 if TYPE_CHECKING:
@@ -69,6 +67,7 @@ class Plan:
         cypher: The statements that change the graph; none when nothing changes.
         imported: Whether it goes through Neo4j's import tool, and not through these statements.
         rejected: How many rows are wrong.
+        folded: Kind → how many rows only say again what others say.
     """
 
     job: str
@@ -81,6 +80,7 @@ class Plan:
     cypher: tuple[str, ...]
     imported: bool = False
     rejected: int = 0
+    folded: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -122,8 +122,7 @@ def plan(
     """
     quiet = progress or (lambda what, done, whole: None)
     work = Work(store, home, job, options or Options(), tables, quiet)
-    staged = stage(store, work.mappings, work.sources, work.rejects, quiet)
-    declare(store, home, job, staged, quiet, dry=True)
+    staged = work.staged(dry=True)
     found = work.found(staged, ledger.records(store))
     changes = found.difference.changes
     imported = work.options.first_load and loads_first(store, changes) is not None
@@ -138,6 +137,7 @@ def plan(
         cypher=tuple(dict.fromkeys(statement(change) for change in changes)),
         imported=imported,
         rejected=len(work.rejects),
+        folded=work.folded(staged),
     )
 
 

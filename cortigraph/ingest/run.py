@@ -46,6 +46,7 @@ class Report:
         counters: What the server says it changed, such as `nodes_created`.
         rejected: How many rows were left out.
         rejects: Where they were written.
+        folded: Kind → how many rows only say again what others say.
         seconds: How long it took.
     """
 
@@ -56,6 +57,7 @@ class Report:
     counters: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
     rejects: tuple[str, ...] = ()
+    folded: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -104,6 +106,7 @@ class _Run:
     def __init__(self, work: Work, progress: Progress) -> None:
         self._work, self._progress = work, progress
         self._store, self._home, self._job = work.store, work.home, work.job
+        self._folded: Mapping[str, int] = {}
         self._began = time.perf_counter()
 
     def run(self) -> Report:
@@ -111,6 +114,7 @@ class _Run:
         if known is not None:
             return self._report(None, known)
         staged = self._work.staged()
+        self._folded = self._work.folded(staged)
         finish_interrupted(self._store, self._home, self._progress)
         records = ledger.records(self._store)
         found = self._work.found(staged, records)
@@ -138,6 +142,7 @@ class _Run:
             return None
         if archive.version is None or archive.version != self._store.version():
             return None
+        self._folded = archive.manifest.get("folded", {})
         nothing = {"created": 0, "updated": 0, "deleted": 0}
         return {str(kind): {**nothing, "unchanged": rows} for kind, rows in archive.rows().items()}
 
@@ -159,6 +164,7 @@ class _Run:
         number = ledger.next_number(self._store)
         manifest = {
             **batch.manifest(number),
+            "folded": self._folded,
             "weak": [[told(kind), sorted(names)] for kind, names in staged.weak.items()],
         }
         archived = partial(save, self._home, manifest, found.parts(staged))
@@ -183,5 +189,6 @@ class _Run:
             counters=counters or {},
             rejects=self._work.write_rejects(),
             rejected=len(self._work.rejects),
+            folded=self._folded,
             seconds=time.perf_counter() - self._began,
         )

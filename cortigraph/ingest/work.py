@@ -144,22 +144,29 @@ class Work:
         self._progress = progress
         if options.rejects is not None and options.rejects.exists() and any(options.rejects.iterdir()):
             raise InputError(f"the folder for rejects, {options.rejects}, is not empty; choose another, or --mended it")
-        cards = job.tables()
+        cards = job.card_sources()
         self.mappings = job.mappings(cards)
-        self.sources = self._opened({**cards, **(tables or {})})
+        self.sources = self._opened(tables or {}, cards)
         self.batch = self._described()
 
-    def staged(self) -> Staged:
+    def staged(self, *, dry: bool = False) -> Staged:
         """Everything that the job asserts.
+
+        Args:
+            dry: Only to see what would change: nothing is measured, and no new data set is decoded.
 
         Raises:
             RejectedError: More rows are wrong than may be.
         """
         from cortigraph.ingest.staging.declared import declare
 
-        staged = stage(self.store, self.mappings, self.sources, self.rejects, self._progress)
-        declare(self.store, self.home, self.job, staged, self._progress)
+        staged = stage(self.store, self.mappings, self.sources, self.rejects, self._progress, job=self.job.job)
+        declare(self.store, self.home, self.job, staged, self._progress, dry=dry)
         return staged
+
+    def folded(self, staged: Staged) -> dict[str, int]:
+        """Kind of element → how many rows only say again what others say, where the job says it row by row."""
+        return {str(kind): staged.folded[kind] for kind in self.job.kinds() if staged.folded.get(kind)}
 
     def found(self, staged: Staged, records: Sequence[Record]) -> Found:
         """What is to be written."""
@@ -183,14 +190,15 @@ class Work:
         folder = self.options.rejects or self.home.batches / "rejects" / self.batch.key.replace("/", "@")
         return tuple(str(path) for path in self.rejects.write(folder, self.sources))
 
-    def _opened(self, tables: Mapping[str, object]) -> dict[str, Source]:
+    def _opened(self, tables: Mapping[str, object], cards: Mapping[str, Source]) -> dict[str, Source]:
         from cortigraph.tables.rejects import mended
         from cortigraph.tables.spec import open_sources
 
         specs: Mapping[str, Any] = self.job.sources
         if self.options.mended is not None:
-            specs = mended(specs, self.options.mended)
-        sources = open_sources(specs, self.job.origin.base, tables)
+            # Cards are mended where they lie.
+            specs = {name: spec for name, spec in mended(specs, self.options.mended).items() if name not in cards}
+        sources = {**open_sources(specs, self.job.origin.base, tables), **cards}
         check_names(self.job, sources)
         check_columns(self.job, sources)
         return sources

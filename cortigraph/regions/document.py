@@ -2,24 +2,27 @@
 
 read     a file → its data and the line of every value
 parse    a file → a pydantic model, or one error that lists everything that is wrong
+
+What the model takes as text is the text that was written, with or without quotes: `id: 001`, `label: no`. Where it
+takes none, a scalar without quotes is the number, the truth value or the nothing that it stands for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from cortigraph.graph.errors import InputError
+from cortigraph.graph.plain_yaml import Place, Plain, YamlError, read_yaml
 
 __all__ = ["Document", "parse", "read"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_Place = tuple[str | int, ...]
+_WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,13 @@ class Document:
 
     Args:
         path: The file, as it is called in messages.
-        data: Plain dicts, lists and scalars.
+        data: Dicts, lists and scalars; those without quotes are `Plain`.
         lines: Place of a value, such as `("inputs", "image", "size")`, → its line, from 1.
     """
 
     path: Path
     data: Any
-    lines: dict[_Place, int] = field(repr=False)
+    lines: dict[Place, int] = field(repr=False)
 
     def where(self, place: Sequence[str | int]) -> str:
         """`file:line` of a place, or of the nearest thing around it that is there."""
@@ -43,7 +46,7 @@ class Document:
                 return f"{self.path}:{self.lines[tuple(place[:end])]}"
         return str(self.path)
 
-    def into(self, model: type[_Model], at: _Place = ()) -> _Model:
+    def into(self, model: type[_Model], at: Place = ()) -> _Model:
         """The data, or the part of it at a place, as a model.
 
         Raises:
@@ -53,15 +56,23 @@ class Document:
         for step in at:
             data = data[step]
         try:
-            return model.model_validate(data)
+            return model.model_validate(_reading(data, set()))
         except ValidationError as error:
-            raise InputError([self._explain(at, problem) for problem in _distinct(error)]) from None
+            failed = error
+        # What is refused as text may be meant as a value, and what is refused as nothing as text.
+        wrong = {_leaf(data, each["loc"]) for each in failed.errors() if _of_kind(each["type"])}
+        if wrong:
+            try:
+                return model.model_validate(_reading(data, wrong))
+            except ValidationError as error:
+                failed = error
+        raise InputError([self._explain(at, problem) for problem in _distinct(failed)]) from None
 
-    def _explain(self, at: _Place, problem: dict[str, Any]) -> str:
+    def _explain(self, at: Place, problem: dict[str, Any]) -> str:
         place = at + tuple(problem["loc"])
         name = ".".join(str(step) for step in place)
         got = problem.get("input")
-        told = f" (got {got!r})" if isinstance(got, str | int | float | bool) else ""
+        told = f" (got {_shown(got)})" if isinstance(got, str | int | float | bool) else ""
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message, told = "is not known here; check its spelling", ""
@@ -84,19 +95,15 @@ def read(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text: {error}") from None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}") from None
-    if root is None:
+        tree = read_yaml(text)
+    except YamlError as error:
+        raise InputError(f"{path}:{error.line}: not YAML: {error.problem}") from None
+    if tree.empty:
         raise InputError(f"{path} is empty; see docs/ for what belongs in it")
-    lines: dict[_Place, int] = {}
-    twice = [f"{path}:{line}: {key!r} is there twice" for key, line in _walk(root, (), lines)]
+    twice = [f"{path}:{line}: {key!r} is there twice" for key, line in tree.twice]
     if twice:
         raise InputError(twice)
-    return Document(path, data, lines)
+    return Document(path, tree.data, tree.lines)
 
 
 def parse(path: Path, model: type[_Model]) -> _Model:
@@ -111,19 +118,39 @@ def parse(path: Path, model: type[_Model]) -> _Model:
     return document.into(model)
 
 
-def _walk(node: yaml.Node, place: _Place, lines: dict[_Place, int]) -> Iterator[tuple[str, int]]:
-    lines[place] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.value, key.start_mark.line + 1
-            seen.add(key.value)
-            yield from _walk(value, (*place, key.value), lines)
-            lines[(*place, key.value)] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield from _walk(value, (*place, number), lines)
+def _reading(tree: Any, other: set[Place], place: Place = ()) -> Any:
+    """Data for a model: plain scalars are text or nothing, and at some places the value or the text instead."""
+    if isinstance(tree, dict):
+        return {name: _reading(each, other, (*place, name)) for name, each in tree.items()}
+    if isinstance(tree, list):
+        return [_reading(each, other, (*place, number)) for number, each in enumerate(tree)]
+    if not isinstance(tree, Plain):
+        return tree
+    if tree.value is None:
+        return tree if tree and place in other else None
+    return tree.value if place in other else tree
+
+
+def _of_kind(problem: str) -> bool:
+    """Whether what is wrong may be the kind of value; a text that is too long is a text."""
+    return problem == "string_type" or not problem.startswith(("string_", "value_error", "extra_"))
+
+
+def _leaf(tree: Any, steps: Sequence[str | int]) -> Place:
+    """The place that an error is about; it also names the members of unions, which are no places."""
+    place: Place = ()
+    for step in steps:
+        listed = isinstance(tree, list) and isinstance(step, int) and step < len(tree)
+        if listed or (isinstance(tree, dict) and step in tree):
+            tree, place = tree[step], (*place, step)
+    return place
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= 10**_WIDTH:
+        return "a number of many digits"
+    text = repr(value)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def _distinct(error: ValidationError) -> list[dict[str, Any]]:

@@ -104,12 +104,14 @@ class Fault:
         column: Whose cell is wrong; `None` where it is the record as a whole.
         value: What is there.
         reason: What was expected, and what to do.
+        line: Where, if that is another line than the one in which the record starts.
     """
 
     record: int
     column: str | None
     value: object
     reason: str
+    line: int | None = None
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,8 @@ class Rejects:
         """
         self._sources[source.name] = source
         for fault in faults:
-            reject = Reject(source.name, file, fault.record, None, fault.column, _short(fault.value), fault.reason)
+            value = _short(fault.value)
+            reject = Reject(source.name, file, fault.record, fault.line, fault.column, value, fault.reason)
             reasons = self._found.setdefault((source.name, file, fault.record), [])
             if reject not in reasons:
                 reasons.append(reject)
@@ -195,7 +196,7 @@ class Rejects:
         shown = list(self._found)[:most]
         places = located if located is not None else self._located(shown)
         return [
-            replace(reject, line=places[key][0]) if key in places else reject
+            replace(reject, line=places[key][0]) if key in places and reject.line is None else reject
             for key, reasons in self._found.items()
             for reject in reasons
         ]

@@ -50,7 +50,6 @@ def test_no_such_job(tmp_path):
         ("job: a\nregion: []\n", 2, "region: is not known here"),
         ("job: a b\n", 1, "job: String should match"),
         ("job: j\nareas:\n  - {key: Vision, name: V}\n", 3, "areas.0.key: String should match"),
-        ("job: j\nregions:\n  - {like: fusion/average, id: 001}\n", 3, "an ID is text: put it in quotes"),
         ('job: j\nregions:\n  - {id: "1"}\n', 3, "area, name, builder, accepts, emits missing"),
         ("job: j\nregions:\n  - {like: a/b, id: b}\n", 3, "a/b is like itself"),
         ("job: j\ndatasets:\n  - {key: d, inputs: {image: {modality: image}}}\n", 3, "give either table"),

@@ -52,7 +52,6 @@ def test_every_problem_at_once_by_line(tmp_path: Path) -> None:
         ("- a\n", "expected keys and values"),
         ("text: a\n", "give either data"),
         (GOOD + "dataset: mnist\n", "give either data"),
-        (GOOD + "regions: {image: [001]}\n", "put region IDs in quotes"),
         (GOOD.replace("modality: image", "modality: smell"), "modality"),
     ],
 )

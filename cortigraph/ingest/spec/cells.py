@@ -2,7 +2,7 @@
 
 name                                the column `name`
 "{model}@{size}"                    a text made of columns; null where one of them is
-{value: cifar10}                    the same for every row
+{value: cifar10}                    the same for every row; `5` is a number, and `"5"` a text
 {file: true}                        the name of the file that the row is from, up to its first dot
 {column: model, before: "."}        a part of a text; also `after`
 {column: top1, scale: 0.01}         a number, multiplied
@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from cortigraph.graph.errors import InputError
+from cortigraph.ingest.spec.constants import constant
 from cortigraph.tables.written import written
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from cortigraph.tables.base import Block
 
-__all__ = ["FILE", "Cell", "CellField"]
+__all__ = ["FILE", "Cell", "CellField", "KeyCell", "KeyField"]
 
 FILE = ":file"  # in a template, the name of the row's file
 _HOLE = re.compile(r"\{([^{}]+)\}")
@@ -53,19 +54,24 @@ class Cell(BaseModel):
 
     column: str | None = None
     template: str | None = None
-    value: JsonValue = None
+    value: Annotated[JsonValue, BeforeValidator(constant)] = None
     file: bool = False
     before: str | None = None
     after: str | None = None
-    scale: float | None = None
+    scale: Annotated[float, Field(allow_inf_nan=False)] | None = None
     map: dict[str, str] | None = None
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Cell:
-        origins = [self.column is not None, self.template is not None, self.value is not None, self.file]
-        if sum(origins) != 1:
-            raise ValueError("give one of column, template, value or file: true")
+    def _one_origin(self) -> Self:
+        origins = self._origins()
+        if sum(origins.values()) != 1:
+            *names, last = origins
+            raise ValueError(f"give one of {', '.join(names)} or {last}")
         return self
+
+    def _origins(self) -> dict[str, bool]:
+        given = {name: getattr(self, name) is not None for name in ("column", "template", "value")}
+        return {**given, "file: true": self.file}
 
     @classmethod
     def parse(cls, told: Any) -> Any:
@@ -79,6 +85,11 @@ class Cell(BaseModel):
         if self.template is not None:
             return [name for name in _HOLE.findall(self.template) if name != FILE]
         return [] if self.column is None else [self.column]
+
+    @property
+    def shaped(self) -> bool:
+        """Whether what it reads is made into something else."""
+        return any(each is not None for each in (self.template, self.before, self.after, self.scale, self.map))
 
     def __str__(self) -> str:
         return self.column or self.template or ("the file's name" if self.file else repr(self.value))
@@ -126,6 +137,26 @@ class Cell(BaseModel):
 
 
 CellField = Annotated[Cell, BeforeValidator(Cell.parse)]
+
+
+class KeyCell(Cell):
+    """What tells several relationships of one type between the same nodes apart.
+
+    Args:
+        row: Every row is one of its own; see `staging.rows`.
+
+    Example:
+        >>> KeyCell(row=True).columns()
+        []
+    """
+
+    row: bool = False
+
+    def _origins(self) -> dict[str, bool]:
+        return {**super()._origins(), "row: true": self.row}
+
+
+KeyField = Annotated[KeyCell, BeforeValidator(KeyCell.parse)]
 
 
 def _file_name(block: Block) -> pa.Array:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cortigraph.graph.errors import CortigraphError, InputError
+from cortigraph.graph.plain_yaml import values_of
 from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
 from cortigraph.train.data.kinds import check_any
 from cortigraph.train.data.problems import DataError
@@ -71,7 +72,7 @@ def data_problem(place: Place, problem: str) -> tuple[Place, str]:
 
 
 def _doubles(items: Mapping[Place, BaseModel], origin: Origin) -> Iterator[tuple[Place, str]]:
-    first = dict(_shipped()) if origin.document.data.get("built_in") is True else {}
+    first = dict(_shipped()) if _brings_built_in(origin) else {}
     for place, item in items.items():
         assert isinstance(item, AreaItem | RegionItem | DatasetItem)
         mark = (str(place[0]), item.key)
@@ -79,6 +80,14 @@ def _doubles(items: Mapping[Place, BaseModel], origin: Origin) -> Iterator[tuple
             yield place, f"{item.key!r} is declared twice, first at {first[mark]}; give each a key of its own"
         else:
             first[mark] = origin.document.where(place)
+
+
+def _brings_built_in(origin: Origin) -> bool:
+    """From the plain data, as the job as a whole may be wrong."""
+    try:
+        return TypeAdapter(bool).validate_python(origin.document.data.get("built_in", False))
+    except ValidationError:
+        return False
 
 
 def _shipped() -> Iterator[tuple[tuple[str, str], str]]:
@@ -95,7 +104,7 @@ def _builders(origin: Origin) -> Iterator[tuple[Place, str]]:
     regions = origin.document.data.get("regions")
     for number, told in enumerate(regions if isinstance(regions, list) else ()):
         if isinstance(told, dict) and isinstance(told.get("builder"), str) and "like" not in told:
-            arguments = told.get("arguments")
+            arguments = values_of(told.get("arguments"))
             yield from builder_problems(
                 ("regions", number), told["builder"], arguments if isinstance(arguments, dict) else {}
             )

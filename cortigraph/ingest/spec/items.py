@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from cortigraph.graph.errors import InputError
+from cortigraph.graph.plain_yaml import values_of
 from cortigraph.regions.ports import Port
 from cortigraph.regions.region import Area, Region
 from cortigraph.train.data.mot.tracking import MotSpec
@@ -42,7 +43,7 @@ def _port(text: str) -> str:
 
 def _quoted(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f'an ID is text: put it in quotes, such as "001"; YAML reads it as the number {value}')
+        raise ValueError(f'an ID is text: put it in quotes, such as "001"; {value} is a number')
     return value
 
 
@@ -97,7 +98,8 @@ class RegionItem(_Item):
         name: For people.
         description: In words.
         builder: The registered function that makes the module.
-        arguments: What the builder is called with; those of the other region stay, where not given.
+        arguments: What the builder is called with; those of the other region stay, where not given. What looks like a
+            number is one, unless it is in quotes.
         accepts: Port name → port, in the order of `forward`.
         emits: Port name → port.
         weights: The hash of trained weights; the other region's are taken over unless arguments are given.
@@ -113,7 +115,7 @@ class RegionItem(_Item):
     name: str | None = None
     description: str | None = None
     builder: str | None = None
-    arguments: dict[str, JsonValue] | None = None
+    arguments: Annotated[dict[str, JsonValue] | None, BeforeValidator(values_of)] = None
     accepts: Annotated[_Ports, Field(min_length=1)] | None = None
     emits: Annotated[_Ports, Field(min_length=1)] | None = None
     weights: _Hash | None = None

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cortigraph.graph.schema import Label, RelType
-from cortigraph.ingest.spec.cells import Cell, CellField
+from cortigraph.ingest.spec.cells import Cell, CellField, KeyField
 
-__all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property"]
+__all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property", "property_problem"]
 
 # What mappings may bring; everything else in the graph is made by the parts of the system that own it.
 LABELS = (Label.ENTITY, Label.RELATION, Label.REGION, Label.DATASET, Label.TASK, Label.MODALITY, Label.AREA, Label.RUN)
@@ -28,6 +28,20 @@ def _property(name: str) -> str:
     if name in RESERVED or name.startswith(":") or not name or "\x00" in name:
         raise ValueError(f"{name!r} can't be the name of a property; the store keeps {', '.join(sorted(RESERVED))}")
     return name
+
+
+def property_problem(name: str) -> str | None:
+    """Why a mapping can't bring a property of this name; None where it can.
+
+    Example:
+        >>> property_problem("size"), property_problem("")[:33]
+        (None, "'' can't be the name of a propert")
+    """
+    try:
+        _property(name)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _label(name: str) -> str:
@@ -80,7 +94,7 @@ class End(BaseModel):
 
 
 class NodeMapping(_Mapping):
-    """Rows to nodes.
+    """Rows to nodes. A list in the cell of the key is one node an item, and one in that of the labels all of them.
 
     Args:
         source: Its name.
@@ -96,7 +110,7 @@ class NodeMapping(_Mapping):
         where: Leave out rows whose column is none of these.
 
     Example:
-        >>> NodeMapping(source="names", key="id", properties={"name": "name"}).label
+        >>> str(NodeMapping(source="names", key="id", properties={"name": "name"}).label)
         'Entity'
     """
 
@@ -144,7 +158,7 @@ class NodeMapping(_Mapping):
 
 
 class EdgeMapping(_Mapping):
-    """Rows to relationships.
+    """Rows to relationships. A list in a cell of its type, start, end or key is one relationship an item.
 
     Args:
         source: Its name.
@@ -152,14 +166,14 @@ class EdgeMapping(_Mapping):
         types: The types that may come; others are rejected. All, if left out.
         start: The node that it leaves.
         end: The node that it reaches.
-        key: What tells several of one type between the same nodes apart.
+        key: What tells several of one type between the same nodes apart; `{row: true}` for one relationship a row.
         create: Whether nodes that are missing at its ends are made; else such a row is rejected.
         properties: Property → where its value comes from.
         having: Leave out rows in which one of these columns is empty.
         where: Leave out rows whose column is none of these.
 
     Example:
-        >>> EdgeMapping(source="triples", type={"column": "relation"}, start="head", end="tail").start.label
+        >>> str(EdgeMapping(source="triples", type={"column": "relation"}, start="head", end="tail").start.label)
         'Entity'
     """
 
@@ -167,7 +181,7 @@ class EdgeMapping(_Mapping):
     types: tuple[str, ...] | None = Field(default=None, min_length=1)
     start: Annotated[End, BeforeValidator(End.parse)]
     end: Annotated[End, BeforeValidator(End.parse)]
-    key: CellField | None = None
+    key: KeyField | None = None
     create: bool = False
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:

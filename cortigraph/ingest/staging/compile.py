@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
+from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cells import Cell
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
+from cortigraph.ingest.staging.rows import COUNTED, counted
+from cortigraph.ingest.staging.unfold import any_in, is_list, taken, unfolded
 from cortigraph.tables.written import unwritable, written
 
 if TYPE_CHECKING:
@@ -23,13 +26,14 @@ if TYPE_CHECKING:
     from cortigraph.tables.base import Block, Source
     from cortigraph.tables.rejects import Rejects
 
-__all__ = ["ORIGIN", "Compiled", "Compiler"]
+__all__ = ["ORIGIN", "Compiled", "Compiler", "origin"]
 
 # Where a row is from, until all rows are known to be right: number of the source, of the file, and the record in it.
 ORIGIN = (":source", ":file", ":record")
 # Neo4j's indexes take keys of up to about 8 kB; relationship types and labels are names, and short.
 LONGEST_KEY = 7_000
 LONGEST_NAME = 1_000
+_SHAPED = "is a list, and template, before, after, map and scale take one value; give the column another type"
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Compiler:
         edges: The job's mappings to relationships.
         sources: By name.
         rejects: Takes what is wrong.
+        job: Its name, part of the keys of rows that are relationships of their own.
     """
 
     def __init__(
@@ -65,11 +70,13 @@ class Compiler:
         edges: Sequence[EdgeMapping],
         sources: Mapping[str, Source],
         rejects: Rejects,
+        job: str,
     ) -> None:
         self._nodes = _by_source(nodes)
         self._edges = _by_source(edges)
         self._sources = sources
         self._rejects = rejects
+        self._job = job
         self._compiled = Compiled()
         self._pieces: dict[tuple[bool, NodeKind | EdgeKind], list[pa.Table]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
@@ -92,22 +99,25 @@ class Compiler:
 
         for (existing, kind), pieces in self._pieces.items():
             elements = self._compiled.existing if existing else self._compiled.elements
-            elements.tables[kind] = unified(pieces, str(kind))
+            table = unified(pieces, str(kind))
+            elements.tables[kind] = counted(kind, table) if isinstance(kind, EdgeKind) else table
         self._pieces.clear()
         return self._compiled
 
-    def _node(self, mapping: NodeMapping, block: Block) -> None:
+    def _node(self, mapping: NodeMapping, whole: Block) -> None:
+        block, repeated = _unfolded(whole, mapping.key.columns())
         key = self._key(mapping.key, block, mapping.area)
         keep = _wanted(mapping, block)
         keep &= self._usable(mapping.key, key, block, keep)
-        columns = {":key": key, **self._properties(mapping.properties, block)}
+        columns = {":key": key, **self._properties(mapping, repeated, keep)}
         if mapping.labels:
-            columns[":labels"] = self._labels(mapping, block)
+            columns[":labels"] = _labels(mapping, repeated)
         self._keep(NodeKind(mapping.label), columns, block, keep, existing=mapping.existing)
 
-    def _edge(self, mapping: EdgeMapping, block: Block) -> None:
+    def _edge(self, mapping: EdgeMapping, whole: Block) -> None:
         import pyarrow as pa
 
+        block, repeated = _unfolded(whole, _naming(mapping))
         rows = block.table.num_rows
         keep = _wanted(mapping, block)
         kind = written(mapping.type.of(block)) if isinstance(mapping.type, Cell) else pa.repeat(mapping.type, rows)
@@ -116,17 +126,27 @@ class Compiler:
         start, end = (self._end(each, block) for each in (mapping.start, mapping.end))
         keep &= self._usable(mapping.start.key, start, block, keep)
         keep &= self._usable(mapping.end.key, end, block, keep)
-        key = pa.nulls(rows, pa.string())
-        if mapping.key is not None:
-            key = written(mapping.key.of(block))
-            keep &= self._usable(mapping.key, key, block, keep)
-        columns = {":type": kind.cast(pa.string()), ":start": start, ":end": end, ":key": key}
-        columns |= self._properties(mapping.properties, block)
+        columns = {":type": kind.cast(pa.string()), ":start": start, ":end": end}
+        columns |= self._own_key(mapping, block, keep)
+        columns |= self._properties(mapping, repeated, keep)
         self._keep(EdgeKind(mapping.start.label, mapping.end.label), columns, block, keep)
         if mapping.create:
             mask = pa.array(keep)
             for each, keys in ((mapping.start, start), (mapping.end, end)):
                 self._compiled.created.setdefault(NodeKind(each.label), []).append(keys.filter(mask).unique())
+
+    def _own_key(self, mapping: EdgeMapping, block: Block, keep: NDArray[np.bool_]) -> dict[str, pa.Array]:
+        """What tells relationships of one type between the same nodes apart."""
+        import pyarrow as pa
+
+        rows = block.table.num_rows
+        if mapping.key is None:
+            return {":key": pa.nulls(rows, pa.string())}
+        if mapping.key.row:
+            return {":key": pa.repeat(f"{self._job}/{block.file}", rows), COUNTED: pa.repeat(True, rows)}
+        key = written(mapping.key.of(block))
+        keep &= self._usable(mapping.key, key, block, keep)
+        return {":key": key}
 
     def _keep(
         self,
@@ -166,19 +186,22 @@ class Compiler:
     def _end(self, end: End, block: Block) -> pa.Array:
         return self._key(end.key, block, end.area)
 
-    def _properties(self, cells: Mapping[str, Cell], block: Block) -> dict[str, pa.Array]:
-        return {name: cell.of(block) for name, cell in cells.items()}
-
-    def _labels(self, mapping: NodeMapping, block: Block) -> pa.Array:
+    def _properties(
+        self, mapping: NodeMapping | EdgeMapping, block: Block, keep: NDArray[np.bool_]
+    ) -> dict[str, pa.Array]:
         import pyarrow as pa
 
-        if isinstance(mapping.labels, Cell):
-            given = mapping.labels.of(block)
-            if pa.types.is_list(given.type):
-                return given
-            offsets = np.concatenate([[0], np.cumsum(given.is_valid().to_numpy(zero_copy_only=False))])
-            return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), written(given.drop_null()))
-        return pa.array([list(mapping.labels)] * block.table.num_rows, pa.list_(pa.string()))
+        found = {}
+        for name, cell in mapping.properties.items():
+            lists = [column for column in cell.columns() if cell.shaped and is_list(block.table.column(column).type)]
+            for column in lists:
+                cells = block.table.column(column)
+                given = cells.is_valid().to_numpy(zero_copy_only=False)
+                for row in np.flatnonzero(keep & given):
+                    self._reject(block, int(row), column, cells[int(row)].as_py(), _SHAPED)
+                keep &= ~given
+            found[name] = pa.nulls(block.table.num_rows) if lists else cell.of(block)
+        return found
 
     def _usable(self, cell: Cell, key: pa.Array, block: Block, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which keys can be keys; the others are rejected."""
@@ -224,7 +247,13 @@ class Compiler:
         return fine
 
     def _reject(self, block: Block, row: int, column: str, value: Any, reason: str) -> None:
-        self._rejects.add(self._sources[block.source], block.file, int(block.records[row]), column, value, reason)
+        source = self._sources[block.source]
+        self._rejects.add(source, *origin(source, block.file, int(block.records[row])), column, value, reason)
+
+
+def origin(source: Source, file: str, record: int) -> tuple[str, int]:
+    """The file and the record that a message names: cards are read as one block, and each is a file."""
+    return source.card(record) if isinstance(source, CardsSource) else (file, record)
 
 
 def _too_long(size: int) -> str:
@@ -244,14 +273,33 @@ def _by_source(mappings: Sequence[Any]) -> dict[str, list[Any]]:
 
 def _wanted(mapping: NodeMapping | EdgeMapping, block: Block) -> NDArray[np.bool_]:
     """The rows that a mapping is about."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     keep: NDArray[np.bool_] = np.ones(block.table.num_rows, dtype=bool)
     for column in mapping.having:
         keep &= block.table.column(column).is_valid().to_numpy(zero_copy_only=False)
     for column, wanted in mapping.where.items():
-        values = [wanted] if isinstance(wanted, str) else list(wanted)
-        found = pc.is_in(written(block.table.column(column)), pa.array(values, pa.string()))
-        keep &= found.to_numpy(zero_copy_only=False)
+        keep &= any_in(block.table.column(column), [wanted] if isinstance(wanted, str) else wanted)
     return keep
+
+
+def _unfolded(whole: Block, columns: Sequence[str]) -> tuple[Block, Block]:
+    """A block with one item a row in some columns, and the same rows as they were."""
+    block, rows = unfolded(whole, columns)
+    return block, whole if block is whole else taken(whole, rows)
+
+
+def _naming(mapping: EdgeMapping) -> list[str]:
+    """The columns that say which relationship a row is."""
+    cells = [mapping.start.key, mapping.end.key, mapping.key, mapping.type]
+    return [column for cell in cells if isinstance(cell, Cell) for column in cell.columns()]
+
+
+def _labels(mapping: NodeMapping, whole: Block) -> pa.Array:
+    import pyarrow as pa
+
+    if not isinstance(mapping.labels, Cell):
+        return pa.array([list(mapping.labels)] * whole.table.num_rows, pa.list_(pa.string()))
+    block, rows = unfolded(whole, mapping.labels.columns())
+    labels = written(mapping.labels.of(block))
+    given = labels.is_valid().to_numpy(zero_copy_only=False)
+    offsets = np.r_[0, np.cumsum(np.bincount(rows[given], minlength=whole.table.num_rows))]
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), labels.drop_null())

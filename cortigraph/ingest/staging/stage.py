@@ -13,7 +13,7 @@ import numpy as np
 
 from cortigraph.graph import cypher
 from cortigraph.ingest.elements import EdgeKind, Elements, Kind, NodeKind
-from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler
+from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler, origin
 from cortigraph.ingest.staging.folding import folded
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Staged", "known_keys", "normal", "stage"]
 
 _BATCH = 50_000
+_LOCATED = 20
+_APART = (
+    "; to have both, tell them apart: `key: COLUMN` in the mapping, or `key: {row: true}` for one relationship a row"
+)
 
 
 @dataclass
@@ -37,11 +41,13 @@ class Staged:
     Args:
         elements: Each once.
         weak: Kind → properties that only fill gaps.
+        folded: Kind → how many rows only say again what others say.
         whole: Label → keys of nodes whose wiring the job declares in full: other wires of theirs go.
     """
 
     elements: Elements = field(default_factory=Elements)
     weak: dict[Kind, set[str]] = field(default_factory=dict)
+    folded: dict[Kind, int] = field(default_factory=dict)
     whole: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -51,6 +57,8 @@ def stage(
     sources: Mapping[str, Source],
     rejects: Rejects,
     progress: Progress | None = None,
+    *,
+    job: str,
 ) -> Staged:
     """Reads a job's sources and checks what they say against each other and against the graph.
 
@@ -60,6 +68,7 @@ def stage(
         sources: By name.
         rejects: Takes the rows that are wrong.
         progress: Told how far reading is.
+        job: Its name.
 
     Returns:
         What they assert.
@@ -72,7 +81,7 @@ def stage(
     for mapping in (*nodes, *edges):
         columns = used.setdefault(mapping.source, {})
         columns |= dict.fromkeys(column for _, cell in mapping.cells() for column in cell.columns())
-    compiler = Compiler(nodes, edges, sources, rejects)
+    compiler = Compiler(nodes, edges, sources, rejects, job)
     for name, source in sources.items():
         if name in used:
             compiler.take(source.blocks(rejects, progress, list(used[name])))
@@ -99,26 +108,43 @@ class _Stage:
         """Nodes, then what only adds to them, then relationships, whose ends must be there."""
         into = self._staged.elements
         for kind, table in self._compiled.elements.nodes():
-            into.tables[kind] = self._folded(kind, table)
+            into.tables[kind] = self._each_once(kind, table)
         for kind, pieces in self._compiled.created.items():
             self._create(kind, pieces)
         for kind, table in self._compiled.existing.nodes():
             self._add_existing(kind, table)
         for edge_kind, table in self._compiled.elements.edges():
-            checked = self._with_ends(edge_kind, self._folded(edge_kind, table))
+            checked = self._with_ends(edge_kind, self._each_once(edge_kind, table))
             if len(checked):
                 into.tables[edge_kind] = checked
         for kind_, table in into:
             into.tables[kind_] = normal(table.drop_columns([name for name in ORIGIN if name in table.column_names]))
 
+    def _each_once(self, kind: Kind, table: pa.Table) -> pa.Table:
+        """Folded, and counted what that leaves out."""
+        before = len(self._rejects)
+        found = self._folded(kind, table)
+        self._staged.folded[kind] = len(table) - len(found) - (len(self._rejects) - before)
+        return found
+
     def _folded(self, kind: Kind, table: pa.Table) -> pa.Table:
         def clash(row: int, first: int, name: str, value: Any) -> None:
-            before = self._origin(table, first)
+            told, remedy = str(kind), ""
+            if isinstance(kind, EdgeKind):
+                start, end = table[":start"][row].as_py(), table[":end"][row].as_py()
+                told, remedy = f"{table[':type'][row]} from {start!r} to {end!r}", _APART
             was = table[name][first].as_py()
-            reason = f"says another thing than {before[1]}, record {before[2] + 1}, about the same {kind}: {was!r}"
+            reason = f"says another thing than {self._place(table, first)} about the same {told}: {was!r}{remedy}"
             self._reject(table, row, name, value, reason)
 
         return folded(kind, table, clash, self._staged.weak.get(kind, ()))
+
+    def _place(self, table: pa.Table, row: int) -> str:
+        """Where a row is from; its line as long as there are few to tell of, as the file is read again for it."""
+        source, file, record = self._origin(table, row)
+        found = self._sources[source].locate(file, [record]) if len(self._rejects) < _LOCATED else {}
+        line = found[record][0] if record in found else None
+        return f"{file}, record {record + 1}" if line is None else f"{file}:{line}"
 
     def _create(self, kind: NodeKind, pieces: list[pa.Array]) -> None:
         """Nodes that relationships name, and nothing else does."""
@@ -175,7 +201,8 @@ class _Stage:
 
     def _origin(self, table: pa.Table, row: int) -> tuple[str, str, int]:
         source = list(self._sources)[table[":source"][row].as_py()]
-        return source, self._compiled.files[table[":file"][row].as_py()][1], int(table[":record"][row].as_py())
+        file, record = self._compiled.files[table[":file"][row].as_py()][1], int(table[":record"][row].as_py())
+        return source, *origin(self._sources[source], file, record)
 
     def _reject(self, table: pa.Table, row: int, column: str, value: Any, reason: str) -> None:
         if table[":source"][row].as_py() is None:  # made by a relationship, whose own row is looked at too

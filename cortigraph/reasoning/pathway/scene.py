@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cortigraph.graph.errors import InputError
 from cortigraph.regions import document
@@ -77,19 +77,6 @@ class Scene(BaseModel):
     search: str = "evolution"
     seed: Annotated[int, Field(ge=0)] = 0
     base: Path = Field(default=Path(), exclude=True)
-
-    @field_validator("regions", mode="before")
-    @classmethod
-    def _ids_are_text(cls, value: Any) -> Any:
-        # YAML reads 001 as the number 1: say so rather than look for a region called 1.
-        if isinstance(value, dict):
-            for name, ids in value.items():
-                wrong = [i for i in ids if not isinstance(i, str)] if isinstance(ids, list) else []
-                if wrong:
-                    raise ValueError(
-                        f'{name}: put region IDs in quotes, such as "001"; YAML reads {wrong[0]!r} as a number'
-                    )
-        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> Scene:
