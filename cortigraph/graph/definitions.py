@@ -56,7 +56,7 @@ def text_index(name: str, labels: list[str], properties: list[str]) -> str:
 
 # Version 1 to 3: a batch was known by its key alone, and what it brought carried that key in `batch`.
 NUMBER_BATCHES = """
-MATCH (b:Batch) WITH b ORDER BY b.number, b.at, b.key
+MATCH (b:Batch&!Entity) WITH b ORDER BY b.number, b.at, b.key
 WITH collect(b) AS batches
 UNWIND range(0, size(batches) - 1) AS i
 WITH batches[i] AS b, i

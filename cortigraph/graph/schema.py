@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 from cortigraph.graph import cypher, definitions
 from cortigraph.graph._driver import BusyError
 from cortigraph.graph.errors import QueryError, StoreError
+from cortigraph.graph.names import Label, RelType
 
 __all__ = [
     "DATASET_DIMENSION",
@@ -42,47 +42,6 @@ DATASET_DIMENSION = TEXT_DIMENSION + 64  # text, statistics
 TEXT_INDEX = "cortigraph_text"
 INDEX_SECONDS = 120
 ATTEMPTS = 5
-
-
-class Label(StrEnum):
-    """The kinds of node. Each has a unique `key`."""
-
-    AREA = "Area"
-    REGION = "Region"
-    MODALITY = "Modality"
-    DATASET = "Dataset"
-    TASK = "Task"
-    SCENE = "Scene"
-    SEARCH = "Search"
-    CANDIDATE = "Candidate"
-    PATHWAY = "Pathway"
-    RUN = "Run"
-    ENTITY = "Entity"
-    RELATION = "Relation"
-    SOURCE = "Source"
-    BATCH = "Batch"
-    LEASE = "Lease"
-    MIGRATION = "Migration"
-
-
-class RelType(StrEnum):
-    """The kinds of relationship of the system's own; facts between entities bring theirs."""
-
-    HAS_REGION = "HAS_REGION"
-    ACCEPTS = "ACCEPTS"
-    EMITS = "EMITS"
-    DERIVED_FROM = "DERIVED_FROM"
-    HAS_MODALITY = "HAS_MODALITY"
-    FOR_TASK = "FOR_TASK"
-    POSED_ON = "POSED_ON"
-    FOR_SCENE = "FOR_SCENE"
-    IN_SEARCH = "IN_SEARCH"
-    USES = "USES"
-    CHOSEN_FROM = "CHOSEN_FROM"
-    OF = "OF"
-    ON = "ON"
-    FROM = "FROM"
-    PREDICTED = "PREDICTED"
 
 
 EMBEDDING_DIMENSIONS: dict[str, int] = {

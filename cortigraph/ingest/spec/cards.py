@@ -22,9 +22,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from cortigraph.graph.errors import InputError
-from cortigraph.graph.schema import Label
+from cortigraph.graph.names import Label, property_problem
 from cortigraph.ingest.spec.cells import Cell
-from cortigraph.ingest.spec.mapping import RESERVED, EdgeMapping, NodeMapping
+from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
 from cortigraph.ingest.spec.results import ResultsItem
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ def _row(card: Mapping[str, Any]) -> dict[str, Any]:
         if name == "model-index":
             continue
         known = _NAMES.get(str(name), str(name))
-        row[f"card_{known}" if known in _OWN or known in RESERVED else known] = _plain(value)
+        taken = known in _OWN or property_problem(known, Label.REGION) is not None
+        row[f"card_{known}" if taken else known] = _plain(value)
     return row
 
 

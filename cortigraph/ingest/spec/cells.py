@@ -15,6 +15,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
 
 from cortigraph.graph.errors import InputError
@@ -79,6 +80,20 @@ class Cell(BaseModel):
             return [name for name in _HOLE.findall(self.template) if name != FILE]
         return [] if self.column is None else [self.column]
 
+    def mapped(self, text: str, becomes: str) -> str:
+        """It as a job writes it, with one more text that becomes another.
+
+        Example:
+            >>> print(Cell.parse("kind").mapped("Batch", "DataBatch"))
+            {column: kind, map: {Batch: DataBatch}}
+        """
+        if self.value is None:
+            given = self.model_copy(update={"map": {**(self.map or {}), text: becomes}}).model_dump(exclude_defaults=True)
+        else:
+            several = [becomes if each == text else each for each in self.value] if type(self.value) is list else becomes
+            given = {"value": several}
+        return yaml.safe_dump(given, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000).strip()
+
     def __str__(self) -> str:
         return self.column or self.template or ("the file's name" if self.file else repr(self.value))
 
@@ -111,6 +126,11 @@ class Cell(BaseModel):
 
         if self.before is None and self.after is None and self.map is None:
             return found
+        if pa.types.is_list(found.type):
+            ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(found), 0)).cast(pa.int32())
+            offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+            each = self._shaped(pc.list_flatten(found))
+            return pa.ListArray.from_arrays(offsets, each, mask=found.is_null())
         found = texts(found)
         if self.before is not None:
             found = pc.list_element(pc.split_pattern(found, self.before, max_splits=1), 0)
