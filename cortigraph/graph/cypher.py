@@ -108,6 +108,7 @@ INDEXES = (
     "SHOW INDEXES YIELD name, type, labelsOrTypes, properties, options, state "
     "RETURN name, type, labelsOrTypes AS labels, properties, options, state"
 )
+CONSTRAINTS = "SHOW CONSTRAINTS YIELD name"
 
 # ---- writes -------------------------------------------------------------------------------------------------------
 

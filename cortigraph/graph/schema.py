@@ -32,6 +32,7 @@ __all__ = [
     "Label",
     "Migration",
     "RelType",
+    "foreign",
     "migrate",
     "recorded_version",
 ]
@@ -168,6 +169,18 @@ def recorded_version(store: Executor) -> int:
             "upgrade it with `pip install -U cortigraph`"
         )
     return version
+
+
+def foreign(store: Executor) -> list[str]:
+    """The names of constraints and indexes that no migration has made.
+
+    Args:
+        store: Any executor.
+    """
+    vectors = [(label, "embedding") for label in EMBEDDING_DIMENSIONS] + list(TEXT_VECTORS.items())
+    own = {TEXT_INDEX, *(f"{label}_key" for label in Label), *(f"{label}_{name}" for label, name in vectors)}
+    rows = [*store.read(cypher.INDEXES), *store.read(cypher.CONSTRAINTS)]
+    return sorted({row["name"] for row in rows if row.get("type") != "LOOKUP"} - own)
 
 
 def migrate(store: Executor, *, wait: bool = True) -> list[Migration]:

@@ -79,14 +79,16 @@ class Target:
         return self
 
     def _refuse_unknown(self, kind: Kind, table: pa.Table, counts: Callable[[Record], bool]) -> None:
-        """A batch that can't be read is in the way only of what it brought or changed itself."""
-        left = {record.number for record in self._history.records if counts(record)}
-        lost = left & set(self._history.lost)
+        """A batch that can't be read is in the way of its job, and of what still carries its number."""
+        lost = {record.number for record in self._history.records if counts(record)} & set(self._history.lost)
         if not lost:
             return
         batches = present(self._store, kind, table, ()).batches
-        for number in sorted(lost & {number for each in batches for number in each or ()}):
-            raise self._history.lost[number]
+        carried = {number for each in batches for number in each or ()}
+        for number in sorted(lost):
+            # A later batch of its job has put its own number in the place of that.
+            if number in carried or self._jobs[number] == self._job:
+                raise StoreError(f"{self._history.lost[number]}; or revert batch {number} before")
 
     def sorted(self) -> Difference:
         """The changes in an order in which they can be written: what hangs on something goes first and comes last."""

@@ -78,7 +78,7 @@ class Undo:
             return
         rows = _identities(change)
         if change.action != "create":
-            rows = transaction.read(_reading(change.kind), rows=rows)
+            rows = [each["found"] for each in transaction.read(_reading(change.kind), rows=rows)]
         kind = [change.kind.label] if isinstance(change.kind, NodeKind) else [change.kind.start, change.kind.end]
         told = [{**row, "was": packed(row.get("was"))} for row in rows]
         self._append(json.dumps({"action": change.action, "kind": kind, "rows": told}))
@@ -129,7 +129,7 @@ def _same(variable: str) -> str:
 
 def _reading(kind: Kind) -> str:
     labels = ", labels: labels(x)" if isinstance(kind, NodeKind) else ""
-    return f"UNWIND $rows AS row {_matched(kind)} RETURN row {{.*, was: properties(x){labels}}} AS row"
+    return f"UNWIND $rows AS row {_matched(kind)} RETURN row {{.*, was: properties(x){labels}}} AS found"
 
 
 def _restoring(action: Action, kind: Kind) -> list[str]:
