@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cortigraph.graph import cypher
+from cortigraph.graph import _checks, cypher
 from cortigraph.graph.names import OWN_LABELS, Label, RelType, instead
 from cortigraph.graph.schema import EMBEDDING_DIMENSIONS, MIGRATIONS, Executor
 
@@ -46,7 +46,7 @@ class Problem:
 
 
 _MENDS = {
-    **dict.fromkeys(cypher.TAKEN_CHECKS, "cortigraph db mend"),
+    **dict.fromkeys(_checks.TAKEN_CHECKS, "cortigraph db mend"),
     "not of the ledger": (
         "cortigraph cypher 'MATCH (n:{label} {{key: $key}}) DETACH DELETE n' --param key={key} --write"
     ),
@@ -75,7 +75,7 @@ def check(store: Executor, weights_exist: Callable[[str], bool] | None = None) -
         "dimensions": {str(label): dimension for label, dimension in EMBEDDING_DIMENSIONS.items()},
     }
     problems = _migrations(store)
-    for kind, text, query in cypher.CHECKS:
+    for kind, text, query in _checks.CHECKS:
         rows = store.read(query, **parameters)
         problems += sorted((_problem(kind, text, row) for row in rows), key=lambda problem: problem.key)
     if weights_exist is not None:
@@ -92,7 +92,7 @@ def taken_names(store: Executor) -> dict[str, int]:
     Returns:
         Check → how many it finds; only what is found.
     """
-    queries = {kind: query for kind, _, query in cypher.CHECKS if kind in cypher.TAKEN_CHECKS}
+    queries = {kind: query for kind, _, query in _checks.CHECKS if kind in _checks.TAKEN_CHECKS}
     known = [str(label) for label in Label]
     found = {kind: len(store.read(query, known=known)) for kind, query in queries.items()}
     return {kind: count for kind, count in found.items() if count}
@@ -113,9 +113,9 @@ def mend(store: Executor) -> list[tuple[str, str, str]]:
     """
     others = {label: instead(label) for label in OWN_LABELS}
     told: list[tuple[str, str, str]] = []
-    while rows := store.write(cypher.RELABEL, own=sorted(OWN_LABELS), instead=others, most=_MENDED_AT_ONCE).rows:
+    while rows := store.write(_checks.RELABEL, own=sorted(OWN_LABELS), instead=others, most=_MENDED_AT_ONCE).rows:
         told += [(str(row["key"]), label, others[label]) for row in rows for label in row["own"]]
-    while rows := store.write(cypher.RETYPE, most=_MENDED_AT_ONCE).rows:
+    while rows := store.write(_checks.RETYPE, most=_MENDED_AT_ONCE).rows:
         told += [(str(row["key"]), str(RelType.PREDICTED), instead(RelType.PREDICTED)) for row in rows]
     return told
 
@@ -140,7 +140,7 @@ def _migrations(store: Executor) -> list[Problem]:
 
 def _weights(store: Executor, weights_exist: Callable[[str], bool]) -> list[Problem]:
     problems = []
-    for row in store.read(cypher.REFERENCED_WEIGHTS):
+    for row in store.read(_checks.REFERENCED_WEIGHTS):
         if not weights_exist(row["weights"]):
             label, key = row["user"]
             others = f" (and {row['users'] - 1} more)" if row["users"] > 1 else ""

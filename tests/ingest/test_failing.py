@@ -154,9 +154,10 @@ def test_a_part_that_is_cut_off_while_it_is_taken_back_is_taken_back_later(told,
                 raise StoreError("no space left")
         return original(self, work)
 
-    with monkeypatch.context() as patch, pytest.raises(StoreError, match="could not be taken back yet: no space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(Store, "execute", failing)
-        ingest(BAD, prune=True)
+        with pytest.raises(StoreError, match="could not be taken back yet: no space left"):
+            ingest(BAD, prune=True)
     assert states(unique) == ["done", "done", "failing"]
     assert elements(unique) != told
     ingest(people([90]), name="third")  # the next run of any job sees to it first
@@ -178,14 +179,14 @@ def cut_off(monkeypatch, after):
                 raise UnreachableError("gone")
         return original(self, work)
 
-    with monkeypatch.context() as patch, pytest.raises(UnreachableError):
+    with monkeypatch.context() as patch:
         patch.setattr(Store, "execute", failing)
         yield
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 6, 9, 12, 15])
 def test_a_batch_that_is_cut_off_anywhere_can_be_abandoned(told, unique, home, ingest, monkeypatch, after):
-    with cut_off(monkeypatch, after):
+    with cut_off(monkeypatch, after), pytest.raises(UnreachableError):
         ingest(BAD[:-1], prune=True)
     assert states(unique)[-1] == "applying"
     ended = abandon(unique, home, "3")
@@ -215,7 +216,7 @@ def test_a_revert_that_the_server_refuses_leaves_the_batch_as_it_was(unique, hom
 
 @pytest.mark.parametrize("damage", ["gone", "manifest", "table"])
 def test_an_archive_that_is_lost_ends_its_batch_and_no_other(told, unique, home, ingest, monkeypatch, damage):
-    with cut_off(monkeypatch, 4):
+    with cut_off(monkeypatch, 4), pytest.raises(UnreachableError):
         ingest(BAD[:-1])
     assert states(unique)[-1] == "applying"
     folder = folder_of(home, batches(unique)[-1].key)
@@ -293,9 +294,10 @@ def test_a_first_load_that_fails_leaves_nothing_and_is_told(unique, home, ingest
     def refuse(*_, **__):
         raise StoreError("the tool failed")
 
-    with monkeypatch.context() as patch, pytest.raises(StoreError, match="the tool failed"):
+    with monkeypatch.context() as patch:
         patch.setattr(bulk, "first_load", refuse)
-        ingest(people(range(5)))
+        with pytest.raises(StoreError, match="the tool failed"):
+            ingest(people(range(5)))
     assert elements(unique) == ([], [])
     assert [(r.state, r.reason) for r in batches(unique)] == [("failed", "the tool failed")]
     assert ingest(people(range(5))).batch is not None

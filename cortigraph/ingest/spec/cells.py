@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
 
+from cortigraph.graph._values import checked_rows
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Cell(BaseModel):
         origins = [self.column is not None, self.template is not None, self.value is not None, self.file]
         if sum(origins) != 1:
             raise ValueError("give one of column, template, value or file: true")
+        checked_rows("value", [{"value": self.value}], ())
         return self
 
     @classmethod
@@ -88,9 +90,13 @@ class Cell(BaseModel):
             {column: kind, map: {Batch: DataBatch}}
         """
         if self.value is None:
-            given = self.model_copy(update={"map": {**(self.map or {}), text: becomes}}).model_dump(exclude_defaults=True)
+            given = self.model_copy(update={"map": {**(self.map or {}), text: becomes}}).model_dump(
+                exclude_defaults=True
+            )
         else:
-            several = [becomes if each == text else each for each in self.value] if type(self.value) is list else becomes
+            several = (
+                [becomes if each == text else each for each in self.value] if type(self.value) is list else becomes
+            )
             given = {"value": several}
         return yaml.safe_dump(given, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000).strip()
 

@@ -15,14 +15,13 @@ from cortigraph.graph.names import flaw, instead, label_problem, type_problem
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
 from cortigraph.ingest.spec.cells import Cell, texts
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
-from cortigraph.ingest.staging.storable import unstorable
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.base import Block, Source
+    from cortigraph.tables.rejects import Rejects
 
 __all__ = ["ORIGIN", "Compiled", "Compiler"]
 
@@ -100,7 +99,6 @@ class Compiler:
         keep = _wanted(mapping, block)
         keep &= self._usable(mapping.key, key, block, keep)
         columns = {":key": key, **self._properties(mapping.properties, block)}
-        keep &= self._storable(mapping.properties, columns, block, keep)
         if mapping.labels:
             columns[":labels"] = self._labels(mapping, block)
             if isinstance(mapping.labels, Cell):
@@ -124,7 +122,6 @@ class Compiler:
             keep &= self._usable(mapping.key, key, block, keep)
         columns = {":type": kind.cast(pa.string()), ":start": start, ":end": end, ":key": key}
         columns |= self._properties(mapping.properties, block)
-        keep &= self._storable(mapping.properties, columns, block, keep)
         self._keep(EdgeKind(mapping.start.label, mapping.end.label), columns, block, keep)
         if mapping.create:
             mask = pa.array(keep)
@@ -244,18 +241,6 @@ class Compiler:
             remedy = f"; write `{key}: {cell.mapped(name, instead(name))}` in the job" if flaw(name) is None else ""
             self._reject(block, row, str(cell), name, wrong[name] + remedy)
         return np.asarray(~bad, dtype=bool)
-
-    def _storable(
-        self, cells: Mapping[str, Cell], columns: Mapping[str, pa.Array], block: Block, asked: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Which rows have values that the store has a type for."""
-        fine: NDArray[np.bool_] = np.ones(block.table.num_rows, dtype=bool)
-        for name, cell in cells.items():
-            for row, reason in unstorable(columns[name]):
-                if asked[row]:
-                    self._reject(block, row, str(cell), columns[name][row].as_py(), reason)
-                fine[row] = False
-        return fine
 
     def _reject(self, block: Block, row: int, column: str, value: Any, reason: str) -> None:
         self._rejects.add(self._sources[block.source], block.file, int(block.records[row]), column, value, reason)
