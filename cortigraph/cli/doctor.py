@@ -158,7 +158,7 @@ def _names(home: str | None) -> Finding:
     if not found:
         return Finding("names", True, "no data carries a name of the store's own")
     told = "; ".join(f"{kind}: {count}" for kind, count in found.items())
-    return Finding("names", False, f"{told}; see `cortigraph db check`", "cortigraph db mend")
+    return Finding("names", False, f"{told}; see `cortigraph db check`", "cortigraph db mend", needed=False)
 
 
 def _disk(home: str | None) -> Finding:

@@ -13,13 +13,12 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph import cypher
 from cortigraph.graph.packing import packed, unpacked
 from cortigraph.ingest.batches.changes import Action, Change
-from cortigraph.ingest.elements import KEYS, EdgeKind, Kind, NodeKind
+from cortigraph.ingest.elements import KEYS, EdgeKind, Kind, NodeKind, properties
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
@@ -78,7 +77,7 @@ class Undo:
             return
         rows = _identities(change)
         if change.action != "create":
-            rows = [each["found"] for each in transaction.read(_reading(change.kind), rows=rows)]
+            rows = [each["found"] for each in transaction.read(_reading(change), rows=rows)]
         kind = [change.kind.label] if isinstance(change.kind, NodeKind) else [change.kind.start, change.kind.end]
         told = [{**row, "was": packed(row.get("was"))} for row in rows]
         self._append(json.dumps({"action": change.action, "kind": kind, "rows": told}))
@@ -127,19 +126,34 @@ def _same(variable: str) -> str:
     return f"type({variable}) = row.type AND ({variable}.key = row.key OR {variable}.key IS NULL AND row.key IS NULL)"
 
 
-def _reading(kind: Kind) -> str:
-    labels = ", labels: labels(x)" if isinstance(kind, NodeKind) else ""
-    return f"UNWIND $rows AS row {_matched(kind)} RETURN row {{.*, was: properties(x){labels}}} AS found"
+def _reading(change: Change) -> str:
+    """All of what is deleted; of what is updated only what changes: vectors are large."""
+    labels = ", labels: labels(x)" if isinstance(change.kind, NodeKind) else ""
+    was = "properties(x)" if change.action == "delete" else f"x {{{', '.join(map(_property, _changed(change)))}}}"
+    return f"UNWIND $rows AS row {_matched(change.kind)} RETURN row {{.*, was: {was}{labels}}} AS found"
+
+
+def _changed(change: Change) -> list[str]:
+    names = ["batches", *properties(change.table)]
+    dropped = change.table[":drop"].to_pylist() if ":drop" in change.table.column_names else []
+    return list(dict.fromkeys([*names, *(name for each in dropped for name in each or ())]))
+
+
+def _property(name: str) -> str:
+    return f".{cypher.quote(name)}"
 
 
 def _restoring(action: Action, kind: Kind) -> list[str]:
     if action == "create":
         alone = " WHERE NOT EXISTS { (x)--() }" if isinstance(kind, NodeKind) else ""
         return [f"UNWIND $rows AS row {_matched(kind)} WITH x{alone} DELETE x"]
+    labels = " REMOVE x:$([l IN labels(x) WHERE NOT l IN row.labels]) SET x:$(row.labels)"
+    if action == "update":  # what was not there is null in the note, and goes
+        more = labels if isinstance(kind, NodeKind) else ""
+        return [f"UNWIND $rows AS row {_matched(kind)} SET x += row.was{more}"]
     if isinstance(kind, NodeKind):
         found = f"UNWIND $rows AS row MERGE (x:{cypher.quote(kind.label)} {{key: row.key}})"
-        labels = "REMOVE x:$([l IN labels(x) WHERE NOT l IN row.labels]) SET x:$(row.labels)"
-        return [f"{found} SET x = row.was {labels}"]
+        return [f"{found} SET x = row.was{labels}"]
     missing = f"WITH a, b, row WHERE NOT EXISTS {{ MATCH (a)-[x]->(b) WHERE {_same('x')} }}"
     made = f"{_ends(kind)} {missing} CREATE (a)-[x:$(row.type)]->(b) SET x = row.was"
     return [f"UNWIND $rows AS row {_matched(kind)} SET x = row.was", f"UNWIND $rows AS row {made}"]
