@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cortigraph.graph.find import Hit
     from cortigraph.graph.snapshot import Snapshot
+    from cortigraph.ingest.batches.finish import Ended
     from cortigraph.ingest.run import Report
     from cortigraph.reasoning.asking.answers import Answer, Answers, Step
     from cortigraph.reasoning.asking.mind import Mind
@@ -181,6 +182,17 @@ class Brain:
 
         return revert(self.store, self.home, batch, progress)
 
+    def abandon(self, batch: str, progress: Progress | None = None) -> Ended:
+        """Ends a batch that can't be finished: what it wrote is taken back, and it stands in nobody's way.
+
+        Args:
+            batch: Its key, or its number; or the name of a job that was begun and wrote nothing yet.
+            progress: Told whom it waits for.
+        """
+        from cortigraph.ingest.revert import abandon
+
+        return abandon(self.store, self.home, batch, progress)
+
     @cached_property
     def mind(self) -> Mind:
         """Reasoners, and the graph as they see it, kept warm between questions."""
@@ -339,6 +351,6 @@ class Brain:
         from cortigraph.reasoning.pathway.scene import Scene
 
         read = Scene.load(scene) if isinstance(scene, str | Path) else scene
-        if not self.store.read_only and not self.store.read("MATCH (r:Region) RETURN r.key LIMIT 1"):
+        if not self.store.read_only and not self.store.read("MATCH (r:Region&!Entity) RETURN r.key LIMIT 1"):
             self.ingest("standard")
         return read

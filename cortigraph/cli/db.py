@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,6 +106,25 @@ def check(home: HomeOption = None, as_json: JsonArray = False) -> None:
             typer.echo(str(problem))
         typer.echo(f"{len(problems)} problems" if problems else "nothing is wrong")
     raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def mend(home: HomeOption = None, as_json: Json = False) -> None:
+    """Rename what data has called as only the store's own is called: labels such as `Batch`, facts `PREDICTED`."""
+    from cortigraph.graph.check import mend as rename
+    from cortigraph.graph.home import Home
+    from cortigraph.graph.store import open_store
+
+    place = Home.resolve(home)
+    with open_store(place if home else None) as store:
+        told = rename(store)
+    if as_json:
+        renamed = [{"key": key, "was": was, "is": now} for key, was, now in told]
+        typer.echo(json.dumps({"renamed": renamed}, ensure_ascii=False))
+        return
+    for (was, now), count in Counter((was, now) for _, was, now in told).items():
+        typer.echo(f"{was} is {now} now, {count} times")
+    typer.echo("write the new names in the jobs that brought them" if told else "nothing has to be mended")
 
 
 @app.command()

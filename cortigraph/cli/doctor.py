@@ -75,6 +75,7 @@ def examine(home: str | None = None) -> list[Finding]:
         _jars,
         _starts,
         lambda: _server(home),
+        lambda: _names(home),
         lambda: _disk(home),
         _memory,
         _horovod,
@@ -136,6 +137,28 @@ def _server(home: str | None) -> Finding:
     status = server.status(place)
     state = f"running at {status.uri}" if status.running else "not running; starts on first use"
     return Finding("server", True, f"{state}; {status.stored_bytes / 2**20:.1f} MB in {place.root}")
+
+
+def _names(home: str | None) -> Finding:
+    """Whether data took names of the store's own; only a server that runs is asked."""
+    from cortigraph.graph import server
+    from cortigraph.graph.check import taken_names
+    from cortigraph.graph.errors import CortigraphError
+    from cortigraph.graph.home import Home
+    from cortigraph.graph.store import open_store
+
+    place = Home.resolve(home)
+    if not server.status(place).running:
+        return Finding("names", True, "not looked at: the server is not running; `cortigraph db check` looks")
+    try:
+        with open_store(place, read_only=True) as store:
+            found = taken_names(store)
+    except CortigraphError as error:
+        return Finding("names", False, f"can't be looked at: {error}", "cortigraph db check", needed=False)
+    if not found:
+        return Finding("names", True, "no data carries a name of the store's own")
+    told = "; ".join(f"{kind}: {count}" for kind, count in found.items())
+    return Finding("names", False, f"{told}; see `cortigraph db check`", "cortigraph db mend", needed=False)
 
 
 def _disk(home: str | None) -> Finding:

@@ -13,11 +13,12 @@ from cortigraph.cli._options import HomeOption, Json, JsonArray
 
 if TYPE_CHECKING:
     from cortigraph.ingest.plan import Plan
+    from cortigraph.ingest.revert import Resumed
     from cortigraph.ingest.run import Report
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Batch jobs in YAML: plan, run, resume, revert, status.")
+app = typer.Typer(no_args_is_help=True, help="Batch jobs in YAML: plan, run, resume, revert, abandon, status.")
 
 JobArgument = Annotated[str, typer.Argument(help="A YAML file, or `standard`, which comes with the package.")]
 PruneOption = Annotated[
@@ -97,18 +98,30 @@ def resume(as_json: Json = False, home: HomeOption = None) -> None:
 
     with bars() as shown, opened(home, shown) as (store, place):
         resumed = go_on(store, place, shown)
+    _show_resumed(resumed, as_json)
+    # 2 where all that is wrong is what a user gave, as with every command.
+    raise typer.Exit(min((each.exit_code for each in resumed.failed if each.exit_code), default=0))
+
+
+@app.command()
+def abandon(
+    batch: Annotated[str, typer.Argument(help="The key of a batch that is not finished, its number, or a job's name.")],
+    as_json: Json = False,
+    home: HomeOption = None,
+) -> None:
+    """End a batch that can't be finished: what it wrote is taken back, and nothing waits for it any more."""
+    from dataclasses import asdict
+
+    from cortigraph.cli._bars import bars, opened
+    from cortigraph.ingest.revert import abandon as end
+
+    with bars() as shown, opened(home, shown) as (store, place):
+        ended = end(store, place, batch, shown)
     if as_json:
-        reports = [report.to_json() for report in resumed.reports]
-        typer.echo(json.dumps({"finished": resumed.finished, "run": reports, "lost": resumed.lost}, ensure_ascii=False))
+        typer.echo(json.dumps(asdict(ended), ensure_ascii=False))
         return
-    for key in resumed.finished:
-        typer.echo(f"finished {key}")
-    for report in resumed.reports:
-        _show_report(report)
-    for name in resumed.lost:
-        typer.echo(f"{name} was run from Python, and can only be run again from there")
-    if not (resumed.finished or resumed.reports or resumed.lost):
-        typer.echo("nothing was interrupted")
+    said = "as before somebody began to revert it" if ended.state == "done" else "nothing of it stays in the graph"
+    typer.echo(f"{ended.batch} is {ended.state}: {said}")
 
 
 @app.command()
@@ -135,25 +148,60 @@ def status(as_json: JsonArray = False, home: HomeOption = None) -> None:
     """List the batches: whose they are, when they came, and what they brought."""
     from cortigraph.cli._bars import bars, opened
     from cortigraph.graph.plain import plain
-    from cortigraph.ingest.revert import batches
+    from cortigraph.ingest.revert import batches, interrupted
 
-    with bars() as shown, opened(home, shown, read_only=True) as (store, _):
+    with bars() as shown, opened(home, shown, read_only=True) as (store, place):
         found = batches(store)
+        begun = interrupted(place)
     if as_json:
         told = [plain({**record.told, **{k: v for k, v in vars(record).items() if k != "told"}}) for record in found]
+        told += [{"key": name, "number": None, "job": name, "state": "begun", "reason": ""} for name in begun]
         typer.echo(json.dumps(told, ensure_ascii=False))
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "batch", "state", "at", "nodes", "relationships")
     for record in found:
         counts = [_brought(record.told, what) for what in ("nodes", "relationships")]
-        state = f"{record.state} {record.done}/{record.chunks}" if record.state.endswith("ing") else record.state
+        state = f"{record.state} {record.done}/{record.chunks}" if record.open else record.state
         table.add_row(str(record.number), record.key, state, str(record.told.get("at", ""))[:19], *counts)
+    for name in begun:
+        table.add_row("", Text(name), "begun", "", "", "")
     Console().print(table)
-    if any(record.state.endswith("ing") for record in found):
-        typer.echo("a batch is not finished: if no process is at it, run `cortigraph ingest resume`")
+    for record in found:
+        if record.reason:
+            typer.echo(f"{record.number} {record.state}: {record.reason}")
+    if begun or any(record.open for record in found):
+        typer.echo("not everything is finished: if no process is at it, run `cortigraph ingest resume`,")
+        typer.echo("or end it with `cortigraph ingest abandon BATCH`")
+
+
+def _show_resumed(resumed: Resumed, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        told = {
+            "finished": resumed.finished,
+            "run": [report.to_json() for report in resumed.reports],
+            "failed": [asdict(each) for each in resumed.failed],
+            "lost": resumed.lost,
+        }
+        typer.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for key in resumed.finished:
+        typer.echo(f"finished {key}")
+    for report in resumed.reports:
+        _show_report(report)
+    for each in resumed.failed:
+        typer.echo(f"{each.batch} is {each.state}: {each.reason}", err=True)
+        if each.state not in ("done", "failed", "abandoned"):
+            typer.echo(f"`cortigraph ingest abandon {each.batch}` ends it", err=True)
+    for name in resumed.lost:
+        typer.echo(f"{name} was run from Python, and can only be run again from there")
+    if not (resumed.finished or resumed.reports or resumed.failed or resumed.lost):
+        typer.echo("nothing was interrupted")
 
 
 def _brought(told: Mapping[str, object], what: str) -> str:

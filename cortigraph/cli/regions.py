@@ -12,8 +12,8 @@ from cortigraph.cli._options import HomeOption, JsonArray
 __all__ = ["regions"]
 
 _QUERY = """
-MATCH (a:Area)-[:HAS_REGION]->(r:Region) WHERE $area IS NULL OR a.key = $area
-OPTIONAL MATCH (run:Run)-[:OF]->(r)
+MATCH (a:Area&!Entity)-[:HAS_REGION]->(r:Region&!Entity) WHERE $area IS NULL OR a.key = $area
+OPTIONAL MATCH (run:Run&!Entity)-[:OF]->(r)
 RETURN r.key AS key, r.name AS name, r.parameters AS parameters, r.flops AS flops, r.latency_ms AS latency_ms,
        count(run) AS runs, max(run.accuracy) AS best, r.description AS description
 ORDER BY key
@@ -33,7 +33,7 @@ def regions(
     with cortigraph.open(home=home) as brain:
         rows = brain.cypher(_QUERY, area=area)
         if not rows and area is not None:
-            known = [row["key"] for row in brain.cypher("MATCH (a:Area) RETURN a.key AS key")]
+            known = [row["key"] for row in brain.cypher("MATCH (a:Area&!Entity) RETURN a.key AS key")]
             if area not in known:
                 raise UnknownKeyError("area", area, known)
     if as_json:

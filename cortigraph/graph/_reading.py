@@ -70,16 +70,18 @@ class EdgesRead:
 
 
 def chosen_label(labels: Iterable[str]) -> str:
-    """The one label under which a node is kept: the first that the schema knows, else the first by alphabet.
+    """The one label under which a node is kept: `Entity`, else the first that the schema knows, else by alphabet.
 
     Args:
         labels: All of the node's; a node without any is kept under `""`.
 
     Example:
-        >>> chosen_label(["Person", "Entity"]), chosen_label(["b", "a"])
+        >>> chosen_label(["Batch", "Entity"]), chosen_label(["b", "a"])
         ('Entity', 'a')
     """
     found = set(labels)
+    if Label.ENTITY in found:  # whatever else it is called, it is somebody's data
+        return Label.ENTITY.value
     return next((label.value for label in Label if label in found), min(found, default=""))
 
 

@@ -13,8 +13,8 @@ from itertools import chain
 from types import NoneType
 from typing import Any
 
-from cortigraph.graph import cypher
 from cortigraph.graph.errors import InputError
+from cortigraph.graph.names import is_text
 from cortigraph.graph.schema import EMBEDDING_DIMENSIONS, TEXT_DIMENSION, TEXT_VECTORS
 
 __all__ = ["checked_rows", "checked_vector", "same"]
@@ -126,7 +126,7 @@ def _is_plain_column(name: Any, rows: Sequence[Mapping[str, Any]]) -> bool:
         return False
     kind = kinds.pop()
     if kind is str:
-        return all(map(str.isascii, values)) or cypher.is_text("".join(values))
+        return all(map(str.isascii, values)) or is_text("".join(values))
     if kind is int:
         return bool(min(values) >= -(2**63) and max(values) < 2**63)
     if kind is float:
@@ -193,14 +193,14 @@ def _checked_key(name: str, value: Any) -> str:
 
 def _checked_text(name: str, value: str) -> str:
     text = str(value)  # an enumeration's member becomes plain
-    if not cypher.is_text(text):
+    if not is_text(text):
         raise InputError(f"{name!r} holds half of a surrogate pair, which is no character: {_shown(text)}")
     return text
 
 
 def _shown(value: Any) -> str:
     """A value as a message shows it."""
-    text = ascii(value) if isinstance(value, str) and not cypher.is_text(value) else repr(value)
+    text = ascii(value) if isinstance(value, str) and not is_text(value) else repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

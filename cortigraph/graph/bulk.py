@@ -72,8 +72,8 @@ class Loaded:
 
 
 def is_empty(store: Store) -> bool:
-    """Whether there is nothing but what the store keeps about itself."""
-    return not store.read(cypher.ANY_NODE)
+    """Whether there is nothing but what the store keeps about itself: no constraint of somebody's either, nor index."""
+    return not store.read(cypher.ANY_NODE) and not schema.foreign(store)
 
 
 def suits(nodes: Sequence[Nodes], edges: Sequence[Edges]) -> str | None:

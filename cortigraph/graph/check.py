@@ -5,14 +5,18 @@ Finding something is no error: `check` returns problems, and who called it decid
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cortigraph.graph import cypher
-from cortigraph.graph.schema import EMBEDDING_DIMENSIONS, MIGRATIONS, Executor, Label
+from cortigraph.graph import _checks, cypher
+from cortigraph.graph.names import OWN_LABELS, Label, RelType, instead
+from cortigraph.graph.schema import EMBEDDING_DIMENSIONS, MIGRATIONS, Executor
 
-__all__ = ["Problem", "check"]
+__all__ = ["Problem", "check", "mend", "taken_names"]
+
+_MENDED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Problem:
         label: Of the node.
         key: Of the node; the server's own identifier where it has none.
         text: What is wrong with it.
+        mend: The command that mends it; empty where that depends on what was meant.
 
     Example:
         >>> str(Problem("region without area", "Region", "x/1", "is in no area"))
@@ -34,9 +39,18 @@ class Problem:
     label: str
     key: str
     text: str
+    mend: str = ""
 
     def __str__(self) -> str:
-        return f"{self.label} {self.key} {self.text}"
+        return f"{self.label} {self.key} {self.text}" + (f"; `{self.mend}` mends it" if self.mend else "")
+
+
+_MENDS = {
+    **dict.fromkeys(_checks.TAKEN_CHECKS, "cortigraph db mend"),
+    "not of the ledger": (
+        "cortigraph cypher 'MATCH (n:{label} {{key: $key}}) DETACH DELETE n' --param key={key} --write"
+    ),
+}
 
 
 def check(store: Executor, weights_exist: Callable[[str], bool] | None = None) -> list[Problem]:
@@ -61,7 +75,7 @@ def check(store: Executor, weights_exist: Callable[[str], bool] | None = None) -
         "dimensions": {str(label): dimension for label, dimension in EMBEDDING_DIMENSIONS.items()},
     }
     problems = _migrations(store)
-    for kind, text, query in cypher.CHECKS:
+    for kind, text, query in _checks.CHECKS:
         rows = store.read(query, **parameters)
         problems += sorted((_problem(kind, text, row) for row in rows), key=lambda problem: problem.key)
     if weights_exist is not None:
@@ -69,10 +83,49 @@ def check(store: Executor, weights_exist: Callable[[str], bool] | None = None) -
     return problems
 
 
+def taken_names(store: Executor) -> dict[str, int]:
+    """How many entities, and facts between them, carry a name of the store's own: the part of `check` that is quick.
+
+    Args:
+        store: Only read.
+
+    Returns:
+        Check → how many it finds; only what is found.
+    """
+    queries = {kind: query for kind, _, query in _checks.CHECKS if kind in _checks.TAKEN_CHECKS}
+    known = [str(label) for label in Label]
+    found = {kind: len(store.read(query, known=known)) for kind, query in queries.items()}
+    return {kind: count for kind, count in found.items() if count}
+
+
+def mend(store: Executor) -> list[tuple[str, str, str]]:
+    """Gives entities another label, and facts another type, where theirs is one of the store's own.
+
+    Args:
+        store: May be changed; a part of it is, in each transaction.
+
+    Returns:
+        Key, what it was called, and what it is called now, for each.
+
+    Example:
+        >>> mend(store)  # doctest: +SKIP
+        [('ipa', 'Batch', 'DataBatch')]
+    """
+    others = {label: instead(label) for label in OWN_LABELS}
+    told: list[tuple[str, str, str]] = []
+    while rows := store.write(_checks.RELABEL, own=sorted(OWN_LABELS), instead=others, most=_MENDED_AT_ONCE).rows:
+        told += [(str(row["key"]), label, others[label]) for row in rows for label in row["own"]]
+    while rows := store.write(_checks.RETYPE, most=_MENDED_AT_ONCE).rows:
+        told += [(str(row["key"]), str(RelType.PREDICTED), instead(RelType.PREDICTED)) for row in rows]
+    return told
+
+
 def _problem(kind: str, text: str, row: dict[str, Any]) -> Problem:
     detail = row.get("detail")
     said = ", ".join(map(str, detail)) if isinstance(detail, list) else str(detail)
-    return Problem(kind, row["label"] or "a node", str(row["key"]), text.format(detail=said or "none"))
+    told = text.format(detail=said or "none")
+    label, key = row["label"] or "a node", str(row["key"])
+    return Problem(kind, label, key, told, _MENDS.get(kind, "").format(label=label, key=shlex.quote(key)))
 
 
 def _migrations(store: Executor) -> list[Problem]:
@@ -87,7 +140,7 @@ def _migrations(store: Executor) -> list[Problem]:
 
 def _weights(store: Executor, weights_exist: Callable[[str], bool]) -> list[Problem]:
     problems = []
-    for row in store.read(cypher.REFERENCED_WEIGHTS):
+    for row in store.read(_checks.REFERENCED_WEIGHTS):
         if not weights_exist(row["weights"]):
             label, key = row["user"]
             others = f" (and {row['users'] - 1} more)" if row["users"] > 1 else ""

@@ -6,10 +6,10 @@ Values are always bound parameters. Labels, relationship types and property name
 from __future__ import annotations
 
 from cortigraph.graph.errors import InputError
+from cortigraph.graph.names import OWN_LABELS, Label, flaw, instead
 
-__all__ = ["is_text", "quote"]
+__all__ = ["freed", "own", "quote"]
 
-LONGEST_NAME = 1000
 
 # Cypher reads \u0060 as a backtick, and any \uxxxx as a character, before it looks for the closing backtick. It does so
 # once: a backslash that is written like that is a backslash, and begins nothing.
@@ -33,39 +33,63 @@ def quote(name: str) -> str:
         >>> quote("part_of"), quote("x`) DETACH DELETE n //")
         ('`part_of`', '`x``) DETACH DELETE n //`')
     """
-    if not isinstance(name, str):
-        raise InputError(f"a label or relationship type must be text, got {type(name).__name__}")
-    if not name.strip():
-        raise InputError("a label or relationship type must not be empty")
-    if len(name) > LONGEST_NAME:
-        raise InputError(f"a label or relationship type may have {LONGEST_NAME} characters, got {len(name)}")
-    if "\x00" in name:
-        raise InputError(f"a label or relationship type must not contain NUL: {name[:50]!r}")
-    if not is_text(name):
-        raise InputError(f"a label or relationship type must not contain half a surrogate pair: {name[:50]!a}")
+    wrong = flaw(name)
+    if wrong is not None:
+        raise InputError(f"a label or relationship type, and any name, {wrong}: {ascii(name)[:60]}")
     return f"`{name.replace(chr(92), _BACKSLASH).replace('`', '``')}`"
 
 
-def is_text(text: str) -> bool:
-    """Whether text can be sent: half a surrogate pair is no character, and has no UTF-8.
+# ---- the store's own -----------------------------------------------------------------------------------------------
+
+
+def own(label: str) -> str:
+    """A label as a query looks for its nodes: one of the store's own is never an entity.
 
     Example:
-        >>> is_text("héllo"), is_text("\\ud800")
-        (True, False)
+        >>> own("Entity"), own("Batch")
+        ('`Entity`', '`Batch`&!Entity')
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return quote(label) + ("&!Entity" if label in OWN_LABELS else "")
 
+
+def freed(label: str, keys: str) -> str:
+    """Begins a query that makes nodes of the store's own: keys are unique, and an entity may be in the way of one.
+
+    Args:
+        label: Of the store's own.
+        keys: An expression that gives their keys.
+
+    Example:
+        >>> print(freed("Lease", "['ingest']"))
+        CALL () {
+          UNWIND ['ingest'] AS taken
+          MATCH (e:`Lease`&Entity {key: taken}) SET e:`DataLease` REMOVE e:`Lease`
+        }
+    """
+    own, other = quote(label), quote(instead(label))
+    return (
+        f"CALL () {{\n  UNWIND {keys} AS taken\n"
+        f"  MATCH (e:{own}&Entity {{key: taken}}) SET e:{other} REMOVE e:{own}\n}}"
+    )
+
+
+# What the store keeps for itself is never an entity. An entity that carries one of its labels is somebody's data, so a
+# query that looks for the store's own says `&!Entity`. (By a job it can't come in any more: `names`.)
+TAKEN = f"{Label.ENTITY}&({'|'.join(sorted(OWN_LABELS))})"
+BATCH = (
+    "{0}.key IS :: STRING NOT NULL AND {0}.number IS :: INTEGER NOT NULL "
+    "AND {0}.job IS :: STRING NOT NULL AND {0}.state IS :: STRING NOT NULL"
+)
+MIGRATION = "{0}.key = right('000' + toStringOrNull({0}.version), 4)"
 
 # ---- schema -------------------------------------------------------------------------------------------------------
 
-SCHEMA_VERSION = "MATCH (m:Migration) RETURN coalesce(max(m.version), 0) AS version, count(m) AS count"
-MIGRATIONS = "MATCH (m:Migration) RETURN m.version AS version, m.name AS name ORDER BY version"
-RECORD_MIGRATION = """
-MERGE (m:Migration {key: $key})
+_MIGRATIONS = f"MATCH (m:Migration&!Entity) WHERE {MIGRATION.format('m')}"
+SCHEMA_VERSION = f"{_MIGRATIONS} RETURN coalesce(max(m.version), 0) AS version, count(m) AS count"
+MIGRATIONS = f"{_MIGRATIONS} RETURN m.version AS version, m.name AS name ORDER BY version"
+RECORD_MIGRATION = f"""
+{freed("Migration", "[$key]")}
+MERGE (m:Migration {{key: $key}})
 ON CREATE SET m.version = $version, m.name = $name, m.applied_at = datetime()
 """
 AWAIT_INDEXES = "CALL db.awaitIndexes($seconds)"
@@ -73,6 +97,7 @@ INDEXES = (
     "SHOW INDEXES YIELD name, type, labelsOrTypes, properties, options, state "
     "RETURN name, type, labelsOrTypes AS labels, properties, options, state"
 )
+CONSTRAINTS = "SHOW CONSTRAINTS YIELD name"
 
 # ---- writes -------------------------------------------------------------------------------------------------------
 
@@ -81,10 +106,11 @@ def merge_nodes(label: str) -> str:
     """Merge `$rows` of `{key, properties}` by key.
 
     Example:
-        >>> merge_nodes("Area").splitlines()[2]
-        'MERGE (n:`Area` {key: row.key})'
+        >>> merge_nodes("Entity").splitlines()[2]
+        'MERGE (n:`Entity` {key: row.key})'
     """
-    return f"""
+    head = "\n" + freed(label, "[row IN $rows | row.key]") if label in OWN_LABELS else ""
+    return f"""{head}
 UNWIND $rows AS row
 MERGE (n:{quote(label)} {{key: row.key}})
 SET n += row.properties
@@ -101,8 +127,8 @@ def merge_edges(rel_type: str, start_label: str, end_label: str, *, keyed: bool)
     identity = " {key: row.key}" if keyed else ""
     return f"""
 UNWIND $rows AS row
-MATCH (a:{quote(start_label)} {{key: row.start}})
-MATCH (b:{quote(end_label)} {{key: row.end}})
+MATCH (a:{own(start_label)} {{key: row.start}})
+MATCH (b:{own(end_label)} {{key: row.end}})
 MERGE (a)-[r:{quote(rel_type)}{identity}]->(b)
 SET r += row.properties
 RETURN count(r) AS matched"""
@@ -113,8 +139,8 @@ def missing_ends(start_label: str, end_label: str) -> str:
     return f"""
 UNWIND range(0, size($rows) - 1) AS i
 WITH i, $rows[i] AS row
-OPTIONAL MATCH (a:{quote(start_label)} {{key: row.start}})
-OPTIONAL MATCH (b:{quote(end_label)} {{key: row.end}})
+OPTIONAL MATCH (a:{own(start_label)} {{key: row.start}})
+OPTIONAL MATCH (b:{own(end_label)} {{key: row.end}})
 WITH i, row, a, b WHERE a IS NULL OR b IS NULL
 RETURN i, a IS NULL AS no_start, b IS NULL AS no_end ORDER BY i"""
 
@@ -124,7 +150,7 @@ def parallel_edges(rel_type: str, start_label: str, end_label: str) -> str:
     return f"""
 UNWIND range(0, size($rows) - 1) AS i
 WITH i, $rows[i] AS row
-MATCH (:{quote(start_label)} {{key: row.start}})-[r:{quote(rel_type)}]->(:{quote(end_label)} {{key: row.end}})
+MATCH (:{own(start_label)} {{key: row.start}})-[r:{quote(rel_type)}]->(:{own(end_label)} {{key: row.end}})
 WITH i, row, r WHERE row.key IS NULL OR r.key = row.key
 WITH i, count(r) AS found WHERE found > 1
 RETURN i, found ORDER BY i"""
@@ -133,7 +159,8 @@ RETURN i, found ORDER BY i"""
 # ---- search -------------------------------------------------------------------------------------------------------
 
 _HIT = (
-    "node.key AS key, labels(node)[0] AS label, score, coalesce(node.name, node.key) AS name, "
+    "node.key AS key, CASE WHEN node:Entity THEN 'Entity' ELSE labels(node)[0] END AS label, score, "
+    "coalesce(node.name, node.key) AS name, "
     "substring(coalesce(node.description, node.text, ''), 0, 160) AS snippet"
 )
 NEAREST = f"""
@@ -150,7 +177,7 @@ ORDER BY score DESC, key LIMIT $top"""
 
 def by_key(label: str) -> str:
     """The node of a key, as a hit."""
-    return f"MATCH (node:{quote(label)} {{key: $key}}) WITH node, 1.0 AS score RETURN {_HIT}"
+    return f"MATCH (node:{own(label)} {{key: $key}}) WITH node, 1.0 AS score RETURN {_HIT}"
 
 
 # ---- columns ------------------------------------------------------------------------------------------------------
@@ -172,98 +199,12 @@ def collected(query: str, names: list[str]) -> str:
 PING = "RETURN 1 AS one"
 STORE_ID = "CALL db.info() YIELD id RETURN id"
 COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions[0] AS version, edition"
-ANY_NODE = "MATCH (n) WHERE NOT n:Migration AND NOT n:Lease RETURN 1 AS one LIMIT 1"
+ANY_NODE = "MATCH (n:!(Migration|Lease)|Entity) RETURN 1 AS one LIMIT 1"
 COUNT_LOADED = """
-MATCH (n) WHERE NOT n:Migration WITH count(n) AS nodes
+MATCH (n:!Migration|Entity) WITH count(n) AS nodes
 RETURN nodes, COUNT { ()-->() } AS relationships"""
 COUNT_BY_LABEL = "MATCH (n) UNWIND labels(n) AS label RETURN label, count(*) AS count ORDER BY label"
-DELETE_SOME = "MATCH (n) WHERE NOT n:Migration WITH n LIMIT 1000 DETACH DELETE n RETURN count(*) AS deleted"
-
-# What `check` looks for: (what it is called, how it is said, the query). Each row has `label` and `key`, and `detail`
-# where there is more to say. A node is named by its key, or by the server's own identifier where it has none.
-_NODE = "labels(n)[0] AS label, coalesce(n.key, elementId(n)) AS key"
-CHECKS = (
-    ("no key", "has no key", f"MATCH (n) WHERE n.key IS NULL RETURN {_NODE}"),
-    (
-        "unknown label",
-        "has no label that this version knows; its labels: {detail}",
-        f"MATCH (n) WHERE none(l IN labels(n) WHERE l IN $known) RETURN {_NODE}, labels(n) AS detail",
-    ),
-    (
-        "run of nothing",
-        "is not OF exactly one region or pathway ({detail})",
-        f"MATCH (n:Run) WITH n, COUNT {{ (n)-[:OF]->(x) WHERE x:Region OR x:Pathway }} AS found WHERE found <> 1 "
-        f"RETURN {_NODE}, found AS detail",
-    ),
-    (
-        "run on nothing",
-        "is not ON exactly one data set ({detail})",
-        f"MATCH (n:Run) WITH n, COUNT {{ (n)-[:ON]->(:Dataset) }} AS found WHERE found <> 1 "
-        f"RETURN {_NODE}, found AS detail",
-    ),
-    (
-        "run without record",
-        "lacks {detail}",
-        # What others have reported comes without seed and versions: nobody knows them.
-        "MATCH (n:Run) WHERE coalesce(n.kind, '') <> 'reported' "
-        "WITH n, [p IN ['metrics', 'seed', 'versions', 'finished_at'] WHERE n[p] IS NULL] AS lacks "
-        f"WHERE size(lacks) > 0 RETURN {_NODE}, lacks AS detail",
-    ),
-    (
-        "candidate without search",
-        "is IN_SEARCH of no search",
-        f"MATCH (n:Candidate) WHERE NOT EXISTS {{ (n)-[:IN_SEARCH]->(:Search) }} RETURN {_NODE}",
-    ),
-    (
-        "candidate without region",
-        "USES no region",
-        f"MATCH (n:Candidate) WHERE NOT EXISTS {{ (n)-[:USES]->(:Region) }} RETURN {_NODE}",
-    ),
-    (
-        "candidate told twice",
-        "shares its index in the search with {detail}",
-        "MATCH (n:Candidate)-[:IN_SEARCH]->(s:Search)<-[:IN_SEARCH]-(m:Candidate) "
-        f"WHERE n.index = m.index AND n.key < m.key RETURN {_NODE}, m.key AS detail",
-    ),
-    (
-        "pathway without scene",
-        "is FOR_SCENE of no scene",
-        f"MATCH (n:Pathway) WHERE NOT EXISTS {{ (n)-[:FOR_SCENE]->(:Scene) }} RETURN {_NODE}",
-    ),
-    (
-        "pathway without region",
-        "USES no region",
-        f"MATCH (n:Pathway) WHERE NOT EXISTS {{ (n)-[:USES]->(:Region) }} RETURN {_NODE}",
-    ),
-    (
-        "pathway without run",
-        "has no run",
-        f"MATCH (n:Pathway) WHERE NOT EXISTS {{ (n)<-[:OF]-(:Run) }} RETURN {_NODE}",
-    ),
-    (
-        "region without area",
-        "is in no area",
-        f"MATCH (n:Region) WHERE NOT EXISTS {{ (n)<-[:HAS_REGION]-(:Area) }} RETURN {_NODE}",
-    ),
-    (
-        "wrong embedding",
-        "has an embedding of {detail} numbers, the index has another dimension",
-        "UNWIND keys($dimensions) AS l MATCH (n:$(l)) "
-        "WHERE n.embedding IS NOT NULL AND size(n.embedding) <> $dimensions[l] "
-        f"RETURN {_NODE}, size(n.embedding) AS detail",
-    ),
-)
-REFERENCED_WEIGHTS = """
-CALL () {
-  MATCH (n:Run|Region) WHERE n.weights IS NOT NULL
-  UNWIND n.weights AS weights // one hash, or a list of them
-  RETURN labels(n)[0] AS label, n.key AS key, weights
-  UNION ALL
-  MATCH (n)-[r:USES]->(:Region) WHERE r.weights IS NOT NULL
-  RETURN labels(n)[0] AS label, n.key AS key, r.weights AS weights
-}
-RETURN weights, collect([label, key])[0] AS user, count(*) AS users ORDER BY weights
-"""
+DELETE_SOME = "MATCH (n:!Migration|Entity) WITH n LIMIT 1000 DETACH DELETE n RETURN count(*) AS deleted"
 
 # ---- snapshots ----------------------------------------------------------------------------------------------------
 

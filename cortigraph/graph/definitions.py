@@ -54,15 +54,16 @@ def text_index(name: str, labels: list[str], properties: list[str]) -> str:
     return f"CREATE FULLTEXT INDEX {quote(name)} IF NOT EXISTS FOR (n:{where}) ON EACH [{what}]"
 
 
-# Version 1 to 3: a batch was known by its key alone, and what it brought carried that key in `batch`.
+# Version 1 to 3: a batch was known by its key alone, and what it brought carried that key in `batch`. What carries
+# numbers is of a later version, and its `batch` is somebody's data: a first load is migrated, too.
 NUMBER_BATCHES = """
-MATCH (b:Batch) WITH b ORDER BY b.number, b.at, b.key
+MATCH (b:Batch&!Entity) WITH b ORDER BY b.number, b.at, b.key
 WITH collect(b) AS batches
 UNWIND range(0, size(batches) - 1) AS i
 WITH batches[i] AS b, i
 SET b.number = i + 1, b.state = coalesce(b.state, 'done')"""
 NUMBER_BROUGHT = """
-MATCH (n) WHERE n.batch IS NOT NULL
+MATCH (n) WHERE n.batch IS NOT NULL AND n.batches IS NULL
 OPTIONAL MATCH (b:Batch {key: n.batch})
 SET n.batches = CASE WHEN b IS NULL THEN [0] ELSE [b.number] END
 REMOVE n.batch"""

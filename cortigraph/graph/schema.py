@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 from cortigraph.graph import cypher, definitions
 from cortigraph.graph._driver import BusyError
 from cortigraph.graph.errors import QueryError, StoreError
+from cortigraph.graph.names import Label, RelType
 
 __all__ = [
     "DATASET_DIMENSION",
@@ -32,6 +32,7 @@ __all__ = [
     "Label",
     "Migration",
     "RelType",
+    "foreign",
     "migrate",
     "recorded_version",
 ]
@@ -42,47 +43,6 @@ DATASET_DIMENSION = TEXT_DIMENSION + 64  # text, statistics
 TEXT_INDEX = "cortigraph_text"
 INDEX_SECONDS = 120
 ATTEMPTS = 5
-
-
-class Label(StrEnum):
-    """The kinds of node. Each has a unique `key`."""
-
-    AREA = "Area"
-    REGION = "Region"
-    MODALITY = "Modality"
-    DATASET = "Dataset"
-    TASK = "Task"
-    SCENE = "Scene"
-    SEARCH = "Search"
-    CANDIDATE = "Candidate"
-    PATHWAY = "Pathway"
-    RUN = "Run"
-    ENTITY = "Entity"
-    RELATION = "Relation"
-    SOURCE = "Source"
-    BATCH = "Batch"
-    LEASE = "Lease"
-    MIGRATION = "Migration"
-
-
-class RelType(StrEnum):
-    """The kinds of relationship of the system's own; facts between entities bring theirs."""
-
-    HAS_REGION = "HAS_REGION"
-    ACCEPTS = "ACCEPTS"
-    EMITS = "EMITS"
-    DERIVED_FROM = "DERIVED_FROM"
-    HAS_MODALITY = "HAS_MODALITY"
-    FOR_TASK = "FOR_TASK"
-    POSED_ON = "POSED_ON"
-    FOR_SCENE = "FOR_SCENE"
-    IN_SEARCH = "IN_SEARCH"
-    USES = "USES"
-    CHOSEN_FROM = "CHOSEN_FROM"
-    OF = "OF"
-    ON = "ON"
-    FROM = "FROM"
-    PREDICTED = "PREDICTED"
 
 
 EMBEDDING_DIMENSIONS: dict[str, int] = {
@@ -209,6 +169,18 @@ def recorded_version(store: Executor) -> int:
             "upgrade it with `pip install -U cortigraph`"
         )
     return version
+
+
+def foreign(store: Executor) -> list[str]:
+    """The names of constraints and indexes that no migration has made.
+
+    Args:
+        store: Any executor.
+    """
+    vectors = [(label, "embedding") for label in EMBEDDING_DIMENSIONS] + list(TEXT_VECTORS.items())
+    own = {TEXT_INDEX, *(f"{label}_key" for label in Label), *(f"{label}_{name}" for label, name in vectors)}
+    rows = [*store.read(cypher.INDEXES), *store.read(cypher.CONSTRAINTS)]
+    return sorted({row["name"] for row in rows if row.get("type") != "LOOKUP"} - own)
 
 
 def migrate(store: Executor, *, wait: bool = True) -> list[Migration]:

@@ -13,15 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.disk import disk_told
-from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.graph.errors import CortigraphError, InputError, StoreError
 from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.archive import Archive, save, told
 from cortigraph.ingest.batches.embed import embed
-from cortigraph.ingest.batches.finish import finish_interrupted
+from cortigraph.ingest.batches.ending import Place, ends, failed
+from cortigraph.ingest.batches.finish import finish_interrupted, written
 from cortigraph.ingest.batches.first import loads_first
 from cortigraph.ingest.batches.history import Record
 from cortigraph.ingest.batches.intent import Intent
-from cortigraph.ingest.batches.write import write
+from cortigraph.ingest.batches.undo import Undo
+from cortigraph.ingest.batches.write import Writing
 from cortigraph.ingest.work import Found, Options, Work
 
 if TYPE_CHECKING:
@@ -89,7 +91,8 @@ def run(
 
     Raises:
         InputError: Everything that is wrong with the job or its sources; nothing was written.
-        StoreError: The store can't be reached, or did not take what it was sent; `resume` goes on.
+        StoreError: The store can't be reached, and `resume` goes on; or it did not take what it was sent, and nothing
+            of the batch stays.
 
     Example:
         >>> run(store, home, load_job("standard")).counts["Region"]  # doctest: +SKIP
@@ -154,7 +157,7 @@ class _Run:
 
     def _last(self, records: Sequence[Record]) -> Record | None:
         """The job's last batch, if it was made of the very same sources."""
-        mine = [record for record in records if record.job == self._job.job and record.state != "reverted"]
+        mine = [record for record in records if record.job == self._job.job and not record.void]
         digest = self._work.batch.digest
         same = mine and mine[-1].state == "done" and digest is not None and mine[-1].told.get("digest") == digest
         return mine[-1] if same and not self._work.options.prune else None
@@ -170,13 +173,29 @@ class _Run:
         archived = partial(save, self._home, manifest, found.parts(staged))
         first = loads_first(self._store, changes) if self._work.options.first_load else None
         totals = found.difference.totals()
-        if first is not None:
-            return first.load(self._store, batch, number, totals, self._progress, archived)
-        archived()
-        ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
-        counters = write(self._store, lease, batch.key, changes, self._progress)
-        ledger.finish(self._store, lease, batch.key, state="done", **totals)
-        return counters
+        writing = Writing(self._store, lease, batch.key, Undo(self._home, batch.key))
+        try:
+            if first is not None:
+                return first.load(self._store, batch, number, totals, self._progress, archived)
+            archived()
+            ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
+            return written(writing, changes, "done", self._progress, totals)
+        except Exception as error:
+            if not ends(error):
+                raise
+            raise self._failed(writing, number, error, self._work.origins(staged)) from error
+
+    def _failed(self, writing: Writing, number: int, error: Exception, place: Place) -> Exception:
+        """The ledger knows of a batch that failed, however early, and the graph of nothing else of it."""
+        batch = self._work.batch
+        record = Record(batch.key, number, batch.job, "failing")
+        try:
+            ledger.retake(self._store, writing.lease)
+            if batch.key not in {known.key for known in ledger.records(self._store)}:
+                ledger.register(self._store, writing.lease, batch.node(number, "failing"), batch.source())
+        except CortigraphError:  # the disk may be full, the server gone: what is in the graph is ended later
+            return error
+        return failed(writing, self._home, record, error, place)
 
     def _report(
         self, batch: str | None, counts: Mapping[str, Mapping[str, int]], counters: Mapping[str, int] | None = None

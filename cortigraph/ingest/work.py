@@ -16,6 +16,7 @@ from cortigraph.ingest.batches.history import History, Record
 from cortigraph.ingest.batches.target import Target, gone_since
 from cortigraph.ingest.elements import Elements
 from cortigraph.ingest.spec.columns import check_columns, check_names
+from cortigraph.ingest.staging.origin import Origins
 from cortigraph.ingest.staging.stage import Staged, stage
 from cortigraph.tables.rejects import Rejects
 
@@ -182,6 +183,10 @@ class Work:
             gone = gone_since(history, self.job.job, staged.elements)
             target.withdrawing(gone, lambda record: record.job != self.job.job)
         return Found(target.sorted(), removed, gone)
+
+    def origins(self, staged: Staged) -> Origins:
+        """Says where an element is from."""
+        return Origins(staged, self.sources, self.mappings)
 
     def write_rejects(self) -> tuple[str, ...]:
         """Writes the rows that were left out, where somebody can mend them; returns the files."""

@@ -32,18 +32,19 @@ __all__ = ["area_row", "areas", "built_in", "declare", "region", "region_rows", 
 _MEASURES = 1
 
 # An area or a region that is known by its results alone was never declared: nothing can be built of it.
-_AREAS = "MATCH (a:Area) WHERE a.accepts IS NOT NULL RETURN a {.*} AS node ORDER BY a.key"
+_AREAS = "MATCH (a:Area&!Entity) WHERE a.accepts IS NOT NULL RETURN a {.*} AS node ORDER BY a.key"
 _REGIONS = """
-MATCH (:Area)-[:HAS_REGION]->(r:Region) WHERE r.builder IS NOT NULL AND ($area IS NULL OR r.area = $area)
+MATCH (:Area&!Entity)-[:HAS_REGION]->(r:Region&!Entity)
+WHERE r.builder IS NOT NULL AND ($area IS NULL OR r.area = $area)
 RETURN r {.*, embedding: null} AS node ORDER BY r.key"""
-_REGION = "MATCH (r:Region {key: $key}) WHERE r.builder IS NOT NULL RETURN r {.*, embedding: null} AS node"
-_KEYS = "MATCH (r:Region) WHERE r.builder IS NOT NULL RETURN r.key AS key"
-_FINGERPRINTS = "MATCH (r:Region) WHERE r.key IN $keys RETURN r.key AS key, r.fingerprint AS fingerprint"
+_REGION = "MATCH (r:Region&!Entity {key: $key}) WHERE r.builder IS NOT NULL RETURN r {.*, embedding: null} AS node"
+_KEYS = "MATCH (r:Region&!Entity) WHERE r.builder IS NOT NULL RETURN r.key AS key"
+_FINGERPRINTS = "MATCH (r:Region&!Entity) WHERE r.key IN $keys RETURN r.key AS key, r.fingerprint AS fingerprint"
 _MEASURED = """
-MATCH (r:Region) WHERE r.key IN $keys
+MATCH (r:Region&!Entity) WHERE r.key IN $keys
 RETURN r.key AS key, r {.parameters, .flops, .latency_ms, .batch_latency_ms, .embedding, .text_embedding} AS measured"""
 # A region whose ports changed is wired anew: relationships that are merged would only add up.
-_UNWIRE = "MATCH (r:Region)-[e:ACCEPTS|EMITS|DERIVED_FROM]->() WHERE r.key IN $keys DELETE e"
+_UNWIRE = "MATCH (r:Region&!Entity)-[e:ACCEPTS|EMITS|DERIVED_FROM]->() WHERE r.key IN $keys DELETE e"
 
 
 def declare(

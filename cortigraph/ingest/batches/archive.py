@@ -16,12 +16,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cortigraph.graph.errors import StoreError
+from cortigraph.graph.names import OWN_LABELS
 from cortigraph.ingest.elements import VECTORS, EdgeKind, Elements, Kind, NodeKind
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Archive", "folder_of", "save", "told"]
 
+T = TypeVar("T")
 Part = Literal["asserted", "before", "withdrawn", "removed"]
 _PARTS: tuple[Part, ...] = ("asserted", "before", "withdrawn", "removed")
 _FORMAT = 1
@@ -65,6 +67,8 @@ class Archive:
             ) from None
         except (OSError, ValueError) as error:
             raise StoreError(f"the archive {folder} is damaged: {error}; restore a backup of the home") from error
+        if not isinstance(manifest, dict) or not all(isinstance(manifest.get(part, []), list) for part in _PARTS):
+            raise StoreError(f"the archive {folder} is damaged: its manifest is none; restore a backup of the home")
         if manifest.get("format") != _FORMAT:
             raise StoreError(f"the archive {folder} is of another version; upgrade with `pip install -U cortigraph`")
         return cls(folder, manifest)
@@ -84,27 +88,27 @@ class Archive:
         Raises:
             StoreError: A file is missing or damaged.
         """
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        for entry in self.manifest[part]:
-            if _kind(entry["kind"]) == kind:
-                path = self.folder / Path(entry["file"]).name
-                try:
-                    return pq.read_table(path)
-                except (OSError, pa.ArrowException) as error:
-                    raise StoreError(f"{path} can't be read: {error}; restore a backup of the home") from error
-        return None
+        path = self._file(kind, part)
+        return None if path is None else _taken(_read(path, pq.read_table))
 
     def columns(self, kind: Kind) -> dict[str, pa.DataType]:
-        """The columns of the elements of a kind that it asserts."""
+        """The columns of the elements of a kind that it asserts.
+
+        Raises:
+            StoreError: A file is missing or damaged.
+        """
         import pyarrow.parquet as pq
 
-        for entry in self.manifest["asserted"]:
+        path = self._file(kind, "asserted")
+        return {} if path is None else {field.name: field.type for field in _read(path, pq.read_schema)}
+
+    def _file(self, kind: Kind, part: Part) -> Path | None:
+        for entry in self.manifest[part]:
             if _kind(entry["kind"]) == kind:
-                schema = pq.read_schema(self.folder / Path(entry["file"]).name)
-                return {field.name: field.type for field in schema}
-        return {}
+                return self.folder / Path(entry["file"]).name
+        return None
 
     def elements(self, part: Part = "asserted") -> Elements:
         """All of a part."""
@@ -130,6 +134,30 @@ class Archive:
         """The store's version at which all of the batch was last known to be there."""
         path = self.folder / "version"
         return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _read(path: Path, read: Callable[[Path], T]) -> T:
+    import pyarrow as pa
+
+    try:
+        return read(path)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} can't be read: {error}; restore a backup of the home") from error
+
+
+def _taken(table: pa.Table) -> pa.Table:
+    """Without labels that the store keeps for itself: there was a time when batches could bring them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if ":labels" not in table.column_names:
+        return table
+    own = pc.is_in(pc.list_flatten(table[":labels"]), pa.array(sorted(OWN_LABELS)))
+    if not pc.any(own).as_py():
+        return table
+    labels = [each and [label for label in each if label not in OWN_LABELS] for each in table[":labels"].to_pylist()]
+    at = table.column_names.index(":labels")
+    return table.set_column(at, ":labels", pa.array(labels, pa.list_(pa.string())))
 
 
 def folder_of(home: Home, key: str) -> Path:

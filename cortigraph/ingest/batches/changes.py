@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cortigraph.graph import cypher
+from cortigraph.graph.names import OWN_LABELS
 from cortigraph.ingest.elements import EdgeKind, Kind, NodeKind, properties
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def parameters(change: Change) -> dict[str, Any]:
 
 
 def _node_statement(change: Change, kind: NodeKind) -> str:
-    label = cypher.quote(kind.label)
+    label = cypher.own(kind.label)
     rows = "UNWIND range(0, size($key) - 1) AS i\n"
     if change.action == "delete":
         return (
@@ -92,14 +93,16 @@ def _node_statement(change: Change, kind: NodeKind) -> str:
             "RETURN count(n) AS written"
         )
     if change.action == "create":
-        made = f"{rows}CREATE (n:{label} {{key: $key[i], batches: $batches[i]{_inline(change.table)}}})"
+        freed = f"{cypher.freed(kind.label, '$key')}\n" if kind.label in OWN_LABELS else ""
+        given = f"{{key: $key[i], batches: $batches[i]{_inline(change.table)}}}"
+        made = f"{freed}{rows}CREATE (n:{cypher.quote(kind.label)} {given})"
         return f"{made}\n{_labelled(change.table)}RETURN count(n) AS written"
     found = f"{rows}MATCH (n:{label} {{key: $key[i]}})\nSET n.batches = $batches[i]{_set('n', change.table)}\n"
     return f"{found}{_dropped('n', change.table)}{_labelled(change.table)}RETURN count(n) AS written"
 
 
 def _edge_statement(change: Change, kind: EdgeKind) -> str:
-    start, end = cypher.quote(kind.start), cypher.quote(kind.end)
+    start, end = cypher.own(kind.start), cypher.own(kind.end)
     keyed = change.table[":key"].null_count < len(change.table)
     head = (
         "UNWIND range(0, size($start) - 1) AS i\n"

@@ -182,7 +182,7 @@ def _batches(wanted: Wanted, now: Present, changed: NDArray[np.bool_]) -> tuple[
     else:
         shall = owner
     moved = [each is not None and each != wants for each, wants in zip(has, shall, strict=True)]
-    return pa.array(shall, pa.list_(pa.int64())), np.array(moved, dtype=bool)
+    return pa.array([each or None for each in shall], pa.list_(pa.int64())), np.array(moved, dtype=bool)
 
 
 def _columns(

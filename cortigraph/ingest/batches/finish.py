@@ -1,34 +1,56 @@
 """Finishing what was interrupted: a batch that was being written, or taken back, when its process was killed.
 
-What is missing is worked out anew from its archive and the graph, so it does not matter how far it had come.
+What is missing is worked out anew from its archive and the graph, so it does not matter how far it had come. A batch
+that can't be finished is ended, so that it is in nobody's way: what was written of it is taken back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from cortigraph.graph.errors import CortigraphError
 from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.embed import embed
+from cortigraph.ingest.batches.ending import ends, failed, reason, take_back, undone
 from cortigraph.ingest.batches.history import History, Record
-from cortigraph.ingest.batches.target import Target
-from cortigraph.ingest.batches.write import write
+from cortigraph.ingest.batches.target import Target, without
+from cortigraph.ingest.batches.undo import Undo
+from cortigraph.ingest.batches.write import Writing, write
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
+    from cortigraph.ingest.batches.changes import Change
     from cortigraph.ingest.batches.diff import Difference
     from cortigraph.tables.base import Progress
 
-__all__ = ["finish_interrupted", "without"]
+__all__ = ["Ended", "abandoned", "finish_interrupted", "reverted", "written"]
 
-_OPEN = ("applying", "reverting")
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a batch that was interrupted.
+
+    Args:
+        batch: Its key.
+        state: `done`, `reverted`, `failed` or `abandoned`; or as before, where it could not be ended now.
+        reason: Why it could not be finished; empty if it was.
+        exit_code: Of that reason; 0 if there is none.
+    """
+
+    batch: str
+    state: str
+    reason: str = ""
+    exit_code: int = 0
 
 
 def finish_interrupted(
     store: Store, home: Home, progress: Progress | None = None, lease: ledger.Lease | None = None
-) -> list[str]:
-    """Finishes every batch that nobody is writing any more.
+) -> list[Ended]:
+    """Finishes, or ends, every batch that nobody is writing any more.
 
     Args:
         store: An open store.
@@ -37,48 +59,139 @@ def finish_interrupted(
         lease: The lease, if it is held already.
 
     Returns:
-        The keys of the batches that were finished.
+        What became of each.
 
     Raises:
-        StoreError: An archive is not in this home.
+        StoreError: The server can't be reached, or another process has taken over.
     """
     if not _interrupted(store):
         return []
     waiting = (lambda text: progress(text, 0, 0)) if progress is not None else None
-    finished = []
     with nullcontext(lease) if lease is not None else ledger.hold(store, waiting) as held:
-        for record in _interrupted(store):  # again: its own process may have finished it while we waited
-            difference = _left(store, History(home, ledger.records(store)), record)
-            embed(difference, home, progress)
-            write(store, held, record.key, difference.changes, progress)
-            state = "done" if record.state == "applying" else "reverted"
-            ledger.finish(store, held, record.key, state=state)
-            finished.append(record.key)
-    return finished
+        # Looked for again: its own process may have finished it while we waited.
+        return [_finished(store, home, held, record, progress) for record in _interrupted(store)]
 
 
-def without(store: Store, history: History, record: Record) -> Difference:
-    """What is to be done so that the graph is as if a batch had never been.
+def reverted(
+    store: Store, home: Home, lease: ledger.Lease, record: Record, progress: Progress | None = None
+) -> tuple[Difference, dict[str, int]]:
+    """Takes a batch back that was done; if the server refuses that, it stays as it was.
 
     Args:
-        store: Only read.
-        history: All batches.
+        store: Where it is.
+        home: Has its archive.
+        lease: Held.
         record: The batch.
+        progress: Told how far it is.
+
+    Returns:
+        What was to be done, and what the server says that it has changed.
+
+    Raises:
+        CortigraphError: It can't be taken back; the graph is as before.
     """
-    archive = history.archive(record.key)
-    target = Target(store, history, record.job, record.number)
-    target.withdrawing(archive.elements(), lambda other: other.number != record.number)
-    target.withdrawing(archive.elements("withdrawn"), lambda other: other.number != record.number)
-    return target.sorted()
+    difference = without(store, History(home, ledger.records(store)), record)
+    embed(difference, home, progress)
+    ledger.finish(store, lease, record.key, state="reverting")
+    writing = Writing(store, lease, record.key, Undo(home, record.key, created=True))
+    try:
+        counters = written(writing, difference.changes, "reverted", progress)
+    except Exception as error:
+        if ends(error):
+            _not_reverted(store, home, lease, record, f"could not be reverted: {reason(error)}")
+        raise
+    return difference, counters
+
+
+def written(
+    writing: Writing,
+    changes: Sequence[Change],
+    state: str,
+    progress: Progress | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> dict[str, int]:
+    """Writes what is left of a batch, and says so in the ledger.
+
+    Args:
+        writing: Which batch, and where to.
+        changes: All that is left to do.
+        state: It has then.
+        progress: Told how far it is.
+        told: What else the ledger shall know of it.
+
+    Returns:
+        What the server says that it has changed.
+    """
+    counters = write(writing, changes, progress)
+    ledger.finish(writing.store, writing.lease, writing.key, state=state, reason=None, **(told or {}))
+    if writing.undo is not None:
+        writing.undo.forget()
+    return counters
+
+
+def abandoned(store: Store, home: Home, lease: ledger.Lease, record: Record) -> None:
+    """Ends a batch that is not finished: what it wrote is taken back, or what was reverted of it is brought back.
+
+    Args:
+        store: Where it is.
+        home: Has its notes.
+        lease: Held.
+        record: The batch.
+
+    Raises:
+        StoreError: The store does not take it; done again, it goes on.
+    """
+    if record.state == "reverting":
+        _not_reverted(store, home, lease, record, "reverting it was abandoned")
+        return
+    why = record.reason or "abandoned"
+    take_back(store, home, lease, record, why, "failing" if record.state == "failing" else "abandoning")
+
+
+def _finished(store: Store, home: Home, lease: ledger.Lease, record: Record, progress: Progress | None) -> Ended:
+    try:
+        if record.state == "applying":
+            _go_on(store, home, lease, record, progress)
+            return Ended(record.key, "done")
+        if record.state == "reverting":
+            reverted(store, home, lease, record, progress)
+            return Ended(record.key, "reverted")
+        take_back(store, home, lease, record, record.reason, record.state)
+    except Exception as error:  # whatever it is, it must not keep the others from going on
+        if not ends(error):
+            raise
+        code = error.exit_code if isinstance(error, CortigraphError) else 1
+        return Ended(record.key, _state(store, record.key), reason(error), code)
+    return Ended(record.key, _state(store, record.key), record.reason)
+
+
+def _go_on(store: Store, home: Home, lease: ledger.Lease, record: Record, progress: Progress | None) -> None:
+    writing = Writing(store, lease, record.key, Undo(home, record.key))
+    try:
+        difference = _left(store, History(home, ledger.records(store)), record)
+        embed(difference, home, progress)
+        written(writing, difference.changes, "done", progress)
+    except Exception as error:
+        if not ends(error):
+            raise
+        raise failed(writing, home, record, error) from error
+
+
+def _not_reverted(store: Store, home: Home, lease: ledger.Lease, record: Record, why: str) -> None:
+    undone(store, home, lease, record.key)
+    ledger.finish(store, lease, record.key, state="done", reason=why)
+    Undo(home, record.key).forget()
 
 
 def _interrupted(store: Store) -> list[Record]:
-    return [record for record in ledger.records(store) if record.state in _OPEN]
+    return [record for record in ledger.records(store) if record.open]
+
+
+def _state(store: Store, key: str) -> str:
+    return next((record.state for record in ledger.records(store) if record.key == key), "gone")
 
 
 def _left(store: Store, history: History, record: Record) -> Difference:
-    if record.state == "reverting":
-        return without(store, history, record)
     archive = history.archive(record.key)
     target = Target(store, history, record.job, record.number)
     target.asserting(archive.elements(), archive.weak())

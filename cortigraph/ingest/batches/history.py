@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from cortigraph.graph.errors import StoreError
 from cortigraph.ingest.batches.archive import Archive
 from cortigraph.ingest.elements import KEYS, Kind, identity
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Folded", "History", "Record"]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -32,10 +35,11 @@ class Record:
         key: Names it and its archive.
         number: What its elements carry.
         job: Whose it is.
-        state: `applying`, `done`, `reverting` or `reverted`.
+        state: See the ledger.
         pruned: Whether it says everything that its job has to say.
         chunks: How many parts it is written in.
         done: How many of them are written.
+        reason: Why it failed, or who ended it.
         told: What else there is to show.
     """
 
@@ -46,7 +50,18 @@ class Record:
     pruned: bool = False
     chunks: int = 0
     done: int = 0
+    reason: str = ""
     told: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def open(self) -> bool:
+        """Whether something is still to be written for it."""
+        return self.state in ("applying", "reverting", "failing", "abandoning")
+
+    @property
+    def void(self) -> bool:
+        """Whether what it asserts counts no more."""
+        return self.state in ("reverted", "failing", "failed", "abandoning", "abandoned")
 
 
 @dataclass
@@ -96,6 +111,7 @@ class History:
         self._home = home
         self._records = sorted(records, key=lambda record: -record.number)
         self._archives: dict[str, Archive] = {}
+        self.lost: dict[int, StoreError] = {}  # numbers of batches whose archives were asked and can't be read, and why
 
     @property
     def records(self) -> list[Record]:
@@ -113,14 +129,14 @@ class History:
         return self._archives[key]
 
     def columns(self, number: int, kind: Kind) -> dict[str, pa.DataType]:
-        """The columns in which a batch told of a kind of element; none if it is reverted."""
+        """The columns in which a batch told of a kind of element; none if it counts no more, or can't be read."""
         for record in self._records:
-            if record.number == number and record.state != "reverted":
-                return self.archive(record.key).columns(kind)
+            if record.number == number and not record.void:
+                return self._read(record, lambda archive: archive.columns(kind)) or {}
         return {}
 
     def fold(self, kind: Kind, ids: pa.Table, counts: Callable[[Record], bool], *, native: bool = True) -> Folded:
-        """What batches say of elements.
+        """What batches say of elements, as far as their archives can be read; `lost` says which can't.
 
         Args:
             kind: Of the elements.
@@ -133,28 +149,27 @@ class History:
         asked = identity(kind, ids)
         spoken: dict[str, NDArray[np.bool_]] = {}
         for record in self._records:
-            if record.state == "reverted" or not counts(record):
+            if record.void or not counts(record):
                 continue
             silent = ~spoken.setdefault(record.job, np.zeros(rows, dtype=bool))
-            table = self.archive(record.key).table(kind)
+            table = self._read(record, lambda archive: archive.table(kind))
             if table is not None and silent.any():
                 spoken[record.job] |= _join(folded, kind, asked, table, silent, record.number)
             if record.pruned:
                 spoken[record.job][:] = True
-        for record in reversed(self._records) if native else ():
-            table = self._before(record, kind)
+        for record in self._records if native else ():
+            table = self._read(record, lambda archive: archive.table(kind, "before"))
             if table is not None:
                 _join(folded, kind, asked, table, np.ones(rows, dtype=bool), 0)
         return folded
 
-    def _before(self, record: Record, kind: Kind) -> pa.Table | None:
-        from cortigraph.graph.errors import StoreError
-
+    def _read(self, record: Record, what: Callable[[Archive], T | None]) -> T | None:
+        """Something of an archive; None where it can't be read, which is noted unless the batch counts no more."""
         try:
-            return self.archive(record.key).table(kind, "before")
-        except StoreError:
-            if record.state != "reverted":  # a batch that is gone needs no archive
-                raise
+            return what(self.archive(record.key))
+        except StoreError as error:
+            if not record.void:
+                self.lost[record.number] = error
             return None
 
 

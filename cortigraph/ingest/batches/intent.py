@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from cortigraph.ingest.job import Job
     from cortigraph.ingest.work import Options
 
-__all__ = ["Intent", "abandoned"]
+__all__ = ["Begun", "Intent", "begun"]
 
 
 class Intent:
     """Notes a run while it lasts; what is left behind was killed, or stopped by a store that failed.
+
+    A run that ends well stands for those of the same job that did not.
 
     Args:
         home: Keeps the note.
@@ -35,6 +37,7 @@ class Intent:
     """
 
     def __init__(self, home: Home, job: Job, options: Options, *, given: bool = False) -> None:
+        self._home = home
         self._path = _folder(home) / f"{uuid.uuid4().hex}.json"
         from_file = bool(job.origin.digest) and not given
         self._note = {
@@ -58,26 +61,49 @@ class Intent:
         # A wrong job would only be wrong again; a store that failed may have been mended.
         if error is None or isinstance(error, InputError):
             self._path.unlink(missing_ok=True)
+        if error is None and self._note["job"] is not None:
+            for note in begun(self._home):
+                if (note.job, note.options) == (self._note["job"], self._note["options"]):
+                    note.forget()
 
 
-def abandoned(home: Home) -> Iterator[dict[str, Any]]:
-    """The notes of runs whose process is gone, each run once; a note is forgotten when its turn is over.
+@dataclass(frozen=True)
+class Begun:
+    """The note of a run whose process is gone.
 
-    Yields:
-        `job` (None if it can't be run again from here), `name` and `options`.
+    Args:
+        job: The job's file; None if it can't be run again from here.
+        name: Of the job.
+        options: How it was run.
+        paths: Of the notes; there are several if it was begun several times.
     """
-    seen: list[tuple[Any, Any]] = []
+
+    job: str | None
+    name: str
+    options: dict[str, Any]
+    paths: tuple[Path, ...]
+
+    def forget(self) -> None:
+        """Nobody has to begin it again."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+
+
+def begun(home: Home) -> list[Begun]:
+    """The runs whose process is gone, each once, the oldest first."""
+    found: dict[str, Begun] = {}
     for path in sorted(_folder(home).glob("*.json"), key=lambda each: each.stat().st_mtime):
         try:
             note = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            gone = note["pid"] == os.getpid() or not alive(note["pid"], note["started"])
+            told = (note["job"], str(note["name"]), dict(note["options"]))
+        except (OSError, ValueError, LookupError, TypeError):
             path.unlink(missing_ok=True)  # half a note: its run had not begun
             continue
-        if note["pid"] == os.getpid() or not alive(note["pid"], note["started"]):
-            if (note["job"], note["options"]) not in seen:
-                seen.append((note["job"], note["options"]))
-                yield note
-            path.unlink(missing_ok=True)
+        if gone:
+            mark = json.dumps(told, sort_keys=True)
+            found[mark] = Begun(*told, (*(found[mark].paths if mark in found else ()), path))
+    return list(found.values())
 
 
 def _folder(home: Home) -> Path:

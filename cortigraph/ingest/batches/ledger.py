@@ -3,6 +3,10 @@
     (:Lease {key: 'ingest', token, host, pid, started, until})     held by the one process that applies a batch
     (:Batch {key, number, job, state, chunks, done, …})-[:FROM]->(:Source {key, digest})
 
+    applying → done → reverting → reverted        a revert that is refused is taken back itself: done again
+       └→ failing → failed                        refused: what was written of it is taken back, `reason` says why
+       └→ abandoning → abandoned                  the same, because somebody said so
+
 Every chunk is written in one transaction that also counts `done` up, and only if the lease is still held: so a chunk is
 written once, whatever is killed when. A lease whose holder died on this machine is taken over at once, any other when
 its time is over.
@@ -16,7 +20,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cortigraph.graph import cypher
 from cortigraph.graph.errors import StoreError
+from cortigraph.graph.names import Label
 from cortigraph.graph.processes import alive, myself
 from cortigraph.ingest.batches.history import Record
 
@@ -28,35 +34,39 @@ __all__ = [
     "LeaseLostError",
     "advance",
     "begin",
+    "check",
     "finish",
     "hold",
     "next_number",
     "records",
     "register",
+    "retake",
 ]
 
 _NAME = "ingest"
 _MILLISECONDS = 600_000
 _POLL_SECONDS = 0.2
 
-_RECORDS = "MATCH (b:Batch) RETURN b {.*} AS batch ORDER BY b.number"
-_NUMBER = """
-OPTIONAL MATCH (b:Batch) WITH max(b.number) AS highest
-RETURN coalesce(highest, 0) + 1 AS number"""
+_BATCHES = f"MATCH (b:Batch&!Entity) WHERE {cypher.BATCH.format('b')}"
+_RECORDS = f"{_BATCHES} RETURN b {{.*}} AS batch ORDER BY b.number"
+_NUMBER = f"{_BATCHES} RETURN coalesce(max(b.number), 0) + 1 AS number"
 # Setting something takes the node's lock: of two who ask at once, the second sees what the first has done.
-_TAKE = """
-MERGE (l:Lease {key: $name})
+_TAKE = f"""
+{cypher.freed(Label.LEASE, "[$name]")}
+MERGE (l:Lease {{key: $name}})
 SET l.asked = timestamp()
 WITH l, l.token IS NULL OR l.until < timestamp() OR l.token IN $free AS free
 FOREACH (_ IN CASE WHEN free THEN [1] ELSE [] END |
   SET l.token = $token, l.host = $host, l.pid = $pid, l.started = $started, l.until = timestamp() + $duration)
 RETURN free, l.token AS token, l.host AS host, l.pid AS pid, l.started AS started"""
 _RELEASE = "MATCH (l:Lease {key: $name, token: $token}) SET l.token = null, l.until = 0"
-_REGISTER = """
-MATCH (l:Lease {key: $name, token: $token})
+_REGISTER = f"""
+{cypher.freed(Label.SOURCE, "[$source.key]")}
+{cypher.freed(Label.BATCH, "[$batch.key]")}
+MATCH (l:Lease {{key: $name, token: $token}})
 SET l.until = timestamp() + $duration
-MERGE (s:Source {key: $source.key}) SET s += $source
-MERGE (b:Batch {key: $batch.key}) SET b += $batch, b.at = datetime()
+MERGE (s:Source {{key: $source.key}}) SET s += $source
+MERGE (b:Batch {{key: $batch.key}}) SET b += $batch, b.at = datetime()
 MERGE (b)-[:FROM]->(s)
 RETURN count(b) AS held"""
 _BEGIN = """
@@ -70,6 +80,9 @@ SET l.until = timestamp() + $duration
 WITH b, l IS NOT NULL AS held, b.done AS done
 FOREACH (_ IN CASE WHEN held AND done = $chunk THEN [1] ELSE [] END | SET b.done = $chunk + 1)
 RETURN held, done"""
+_KEEP = """
+MATCH (l:Lease {key: $name, token: $token}) SET l.until = timestamp() + $duration
+RETURN count(l) > 0 AS held"""
 _FINISH = """
 MATCH (l:Lease {key: $name, token: $token})
 MATCH (b:Batch {key: $key}) SET b += $told
@@ -116,6 +129,11 @@ def hold(store: Store, waiting: Waiting | None = None) -> Iterator[Lease]:
         yield lease
     finally:
         _release(store, lease)
+
+
+def retake(store: Store, lease: Lease) -> None:
+    """Takes a lease that is held, in a store that does not know of it: another database has taken its place."""
+    _take(store, lease, lambda text: None)
 
 
 def records(store: Store) -> list[Record]:
@@ -202,6 +220,16 @@ def _release(store: Store, lease: Lease) -> None:
     _ABANDONED.add(lease.token)
     store.write(_RELEASE, name=_NAME, token=lease.token)
     _ABANDONED.discard(lease.token)
+
+
+def check(transaction: Transaction, lease: Lease) -> None:
+    """Keeps a lease for longer, in the transaction that writes something.
+
+    Raises:
+        LeaseLostError: Another process has taken over.
+    """
+    if not transaction.write(_KEEP, **lease.parameters()).rows[0]["held"]:
+        raise _lost()
 
 
 def _lost() -> LeaseLostError:

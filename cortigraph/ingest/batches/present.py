@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortigraph.graph import cypher
-from cortigraph.ingest.elements import KEYS, EdgeKind, Kind, NodeKind, identity
+from cortigraph.graph._reading import chosen_label
+from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, Kind, NodeKind, identity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 
     from cortigraph.graph.store import Store
 
-__all__ = ["Present", "present"]
+__all__ = ["Present", "carrying", "present"]
 
 _SHARE = 0.2  # of a label, from which on reading all of it is quicker
 _BATCH = 10_000
 
+_CARRYING_NODES = "MATCH (n) WHERE $number IN n.batches RETURN labels(n) AS labels, n.key AS key"
+_CARRYING_EDGES = (
+    "MATCH (a)-[r]->(b) WHERE $number IN r.batches RETURN labels(a) AS starts, labels(b) AS ends, "
+    "type(r) AS type, a.key AS start, b.key AS end, r.key AS key"
+)
 _COUNT_EDGES = "MATCH ()-[r]->() RETURN count(r) AS count"
 
 
@@ -73,6 +79,28 @@ def present(store: Store, kind: Kind, table: pa.Table, names: Sequence[str]) -> 
     )
 
 
+def carrying(store: Store, number: int) -> Elements:
+    """The identities of whatever carries the number of a batch.
+
+    Args:
+        store: Only read.
+        number: Of the batch.
+    """
+    import pyarrow as pa
+
+    rows: dict[Kind, list[tuple[Any, ...]]] = {}
+    for row in store.read(_CARRYING_NODES, number=number):
+        rows.setdefault(NodeKind(chosen_label(row["labels"])), []).append((row["key"],))
+    for row in store.read(_CARRYING_EDGES, number=number):
+        kind = EdgeKind(chosen_label(row["starts"]), chosen_label(row["ends"]))
+        rows.setdefault(kind, []).append((row["type"], row["start"], row["end"], row["key"]))
+    found = Elements()
+    for each, told in rows.items():
+        columns = zip(KEYS[type(each)], zip(*told, strict=True), strict=True)
+        found.tables[each] = pa.table({name: pa.array(values, pa.string()) for name, values in columns})
+    return found
+
+
 def _joined(parts: Iterator[dict[str, Any]]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for part in parts:
@@ -94,7 +122,7 @@ def _order(kind: Kind, table: pa.Table, found: dict[str, list[Any]]) -> NDArray[
 
 
 def _nodes(store: Store, kind: NodeKind, table: pa.Table, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    label = cypher.quote(kind.label)
+    label = cypher.own(kind.label)
     count = int(store.read(f"MATCH (n:{label}) RETURN count(n) AS count")[0]["count"])
     if not count:
         return
@@ -112,7 +140,7 @@ def _edges(store: Store, kind: EdgeKind, table: pa.Table, names: Sequence[str]) 
     count = int(store.read(_COUNT_EDGES)[0]["count"])
     if not count:
         return
-    start, end = cypher.quote(kind.start), cypher.quote(kind.end)
+    start, end = cypher.own(kind.start), cypher.own(kind.end)
     returned = "type(r) AS `:type`, b.key AS `:end`, r.key AS `:key`, r.batches AS batches" + _returned("r", names)
     if len(table) >= _SHARE * count:
         yield from _all_edges(store, start, end, names)

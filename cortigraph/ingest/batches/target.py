@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cortigraph.graph.errors import StoreError
 from cortigraph.ingest.batches.changes import Change
 from cortigraph.ingest.batches.diff import Difference, Owner, Wanted, compare, compared
 from cortigraph.ingest.batches.history import Folded, History, Record
-from cortigraph.ingest.batches.present import Present, present
+from cortigraph.ingest.batches.present import Present, carrying, present
 from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, Kind, NodeKind, identity
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from cortigraph.graph.store import Store
 
-__all__ = ["Target", "gone_since"]
+__all__ = ["Target", "gone_since", "without"]
 
 
 class Target:
@@ -65,13 +66,29 @@ class Target:
         Args:
             ids: Which, with the properties that were asserted; null where they were not.
             counts: The batches that are left.
+
+        Raises:
+            StoreError: What one of those says of the elements can't be read.
         """
         for kind, table in ids:
             folded = self._history.fold(kind, table, counts)
+            self._refuse_unknown(kind, table, counts)
             stays = folded.asserted
             self._survive(kind, table, folded, stays)
             self._delete(kind, table.select(list(KEYS[type(kind)])), ~stays)
         return self
+
+    def _refuse_unknown(self, kind: Kind, table: pa.Table, counts: Callable[[Record], bool]) -> None:
+        """A batch that can't be read is in the way of its job, and of what still carries its number."""
+        lost = {record.number for record in self._history.records if counts(record)} & set(self._history.lost)
+        if not lost:
+            return
+        batches = present(self._store, kind, table, ()).batches
+        carried = {number for each in batches for number in each or ()}
+        for number in sorted(lost):
+            # A later batch of its job has put its own number in the place of that.
+            if number in carried or self._jobs[number] == self._job:
+                raise StoreError(f"{self._history.lost[number]}; or revert batch {number} before")
 
     def sorted(self) -> Difference:
         """The changes in an order in which they can be written: what hangs on something goes first and comes last."""
@@ -109,7 +126,8 @@ class Target:
         if not len(rows):
             return
         left = folded.table(kind, table).take(pa.array(rows))
-        batches = [tuple(sorted(folded.batches[int(row)])) for row in rows]
+        # What no batch brought carries no number, once no batch speaks of it.
+        batches = [tuple(sorted(told)) if (told := folded.batches[int(row)]) != {0} else () for row in rows]
         # What was asserted and is no more goes; so it must be looked at, although nobody gives it.
         withdrawn = table.take(pa.array(rows))
         for name in compared(withdrawn):
@@ -182,6 +200,29 @@ class _Others:
         return self._foreign
 
 
+def without(store: Store, history: History, record: Record) -> Difference:
+    """What is to be done so that the graph is as if a batch had never been.
+
+    Args:
+        store: Only read.
+        history: All batches.
+        record: The batch. Where its archive can't be read, what it brought is found by its number, and what it changed
+            stays as it is, unless another batch says what it was.
+
+    Raises:
+        StoreError: Another batch's archive, which says what elements were like, can't be read.
+    """
+    try:
+        archive = history.archive(record.key)
+        asserted, withdrawn = archive.elements(), archive.elements("withdrawn")
+    except StoreError:
+        asserted, withdrawn = carrying(store, record.number), Elements()
+    target = Target(store, history, record.job, record.number)
+    for ids in (asserted, withdrawn):
+        target.withdrawing(ids, lambda other: other.number != record.number)
+    return target.sorted()
+
+
 def gone_since(history: History, job: str, elements: Elements) -> Elements:
     """What earlier batches of a job assert and its sources speak of no more.
 
@@ -198,7 +239,7 @@ def gone_since(history: History, job: str, elements: Elements) -> Elements:
 
     found = Elements()
     for record in history.records:
-        if record.job != job or record.state == "reverted":
+        if record.job != job or record.void:
             continue
         archive = history.archive(record.key)
         for kind, table in archive.elements():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cortigraph.graph import cypher
@@ -14,20 +15,36 @@ from cortigraph.ingest.elements import NodeKind
 
 if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction
+    from cortigraph.ingest.batches.undo import Undo
     from cortigraph.tables.base import Progress
 
-__all__ = ["write"]
+__all__ = ["MismatchError", "Writing", "apply", "write"]
 
 
-def write(
-    store: Store, lease: Lease, key: str, changes: Sequence[Change], progress: Progress | None = None
-) -> dict[str, int]:
-    """Writes the changes of a batch.
+class MismatchError(StoreError):
+    """The server wrote another number of elements than it was sent."""
+
+
+class Writing:
+    """What a batch is written with.
 
     Args:
         store: Where to.
         lease: Held.
         key: Of the batch.
+        undo: Takes notes of what was there; left out where nothing is to be taken back.
+    """
+
+    def __init__(self, store: Store, lease: Lease, key: str, undo: Undo | None = None) -> None:
+        self.store, self.lease, self.key, self.undo = store, lease, key, undo
+        self.chunk: Change | None = None  # the one that is being written, or was refused
+
+
+def write(writing: Writing, changes: Sequence[Change], progress: Progress | None = None) -> dict[str, int]:
+    """Writes the changes of a batch.
+
+    Args:
+        writing: Which batch, and where to; says afterwards which part was refused.
         changes: All that is left to do for it, in order.
         progress: Told how many elements are written.
 
@@ -35,6 +52,7 @@ def write(
         What the server says that it changed.
 
     Raises:
+        QueryError: The server refuses a part; those before it are written.
         StoreError: The server wrote another number than it was sent; that part was not kept.
         LeaseLostError: Another process has taken over.
     """
@@ -42,45 +60,54 @@ def write(
     whole = sum(len(change.table) for change in changes)
     written = 0
     chunks = [chunk for change in changes for chunk in change.chunks()]
-    begin(store, lease, key, len(chunks))
+    if writing.undo is not None:
+        writing.undo.open()
+    begin(writing.store, writing.lease, writing.key, len(chunks))
     for number, chunk in enumerate(chunks):
-        counters.update(store.execute(_Part(lease, key, number, chunk)))
+        writing.chunk = chunk
+        counters.update(writing.store.execute(_Part(writing, number, chunk)))
         written += len(chunk.table)
         if progress is not None:
             progress("writing", written, whole)
+    writing.chunk = None
     return dict(counters)
 
 
+def apply(transaction: Transaction, chunk: Change) -> dict[str, int]:
+    """Writes one chunk, in a transaction.
+
+    Raises:
+        MismatchError: The server wrote another number of elements than it was sent.
+    """
+    sent = parameters(chunk)
+    result = transaction.write(statement(chunk), **sent)
+    written = int(result.rows[0]["written"])
+    gone = chunk.action == "delete"  # what somebody deleted before is deleted all the same
+    if written != len(chunk.table) and not (gone and written < len(chunk.table)):
+        raise MismatchError(
+            f"sent {len(chunk.table)} {chunk.kind} to {chunk.action}, the server reports {written}: somebody changes "
+            "the same nodes meanwhile; run the job again"
+        )
+    counters = Counter(result.counters)
+    if gone and isinstance(chunk.kind, NodeKind):
+        # Nodes that a relationship of somebody else still needs stay, as if they had been there always.
+        label = cypher.quote(chunk.kind.label)
+        query = f"UNWIND $key AS key MATCH (n:{label} {{key: key}}) SET n = {{key: key, batches: [0]}}"
+        counters.update(transaction.write(query, key=sent["key"]).counters)
+    return dict(counters)
+
+
+@dataclass(frozen=True)
 class _Part:
     """One chunk; may be run more than once, and is written once."""
 
-    def __init__(self, lease: Lease, key: str, number: int, chunk: Change) -> None:
-        self._lease, self._key, self._number, self._chunk = lease, key, number, chunk
-        self._statement = statement(chunk)
-        self._parameters = parameters(chunk)
+    writing: Writing
+    number: int
+    chunk: Change
 
     def __call__(self, transaction: Transaction) -> dict[str, int]:
-        if not advance(transaction, self._lease, self._key, self._number):
+        if not advance(transaction, self.writing.lease, self.writing.key, self.number):
             return {}
-        result = transaction.write(self._statement, **self._parameters)
-        written = int(result.rows[0]["written"])
-        gone = self._chunk.action == "delete"  # what somebody deleted before is deleted all the same
-        if written != len(self._chunk.table) and not (gone and written < len(self._chunk.table)):
-            raise self._mismatch(written)
-        counters = Counter(result.counters)
-        if gone and isinstance(self._chunk.kind, NodeKind):
-            counters.update(self._strip(transaction, self._chunk.kind))
-        return dict(counters)
-
-    def _strip(self, transaction: Transaction, kind: NodeKind) -> dict[str, int]:
-        """Nodes that a relationship of somebody else still needs stay, as if they had been there always."""
-        label = cypher.quote(kind.label)
-        query = f"UNWIND $key AS key MATCH (n:{label} {{key: key}}) SET n = {{key: key, batches: [0]}}"
-        return dict(transaction.write(query, key=self._parameters["key"]).counters)
-
-    def _mismatch(self, written: int) -> StoreError:
-        rows = len(self._chunk.table)
-        return StoreError(
-            f"sent {rows} {self._chunk.kind} to {self._chunk.action}, the server reports {written}; nothing of this "
-            "part was written. Somebody changes the same nodes meanwhile: run the job again"
-        )
+        if self.writing.undo is not None:
+            self.writing.undo.note(transaction, self.chunk)
+        return apply(transaction, self.chunk)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cortigraph.graph.names import Label, flaw, property_problem
 from cortigraph.graph.plain_yaml import Place, Plain, Tree, YamlError, read_yaml
 from cortigraph.ingest.spec.card_results import INDEX, results
-from cortigraph.ingest.spec.mapping import RESERVED, property_problem
 from cortigraph.tables.base import Fault
 
 if TYPE_CHECKING:
@@ -153,8 +153,9 @@ def _row(card: Card, told: Mapping[str, Any], body: str, fault: Any) -> dict[str
         if name == INDEX:
             continue
         known = _NAMES.get(name, name)
-        known = f"card_{known}" if known in _OWN or known in RESERVED else known
-        problem = property_problem(known)
+        taken = flaw(known) is None and property_problem(known, Label.REGION) is not None
+        known = f"card_{known}" if known in _OWN or taken else known
+        problem = property_problem(known, Label.REGION)
         if problem is not None:
             fault((name,), value, problem)
             continue

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from cortigraph.graph.names import Label, property_problem
 from cortigraph.graph.plain_yaml import Place, Plain, values_of
-from cortigraph.ingest.spec.mapping import property_problem
 
 __all__ = ["INDEX", "TOLD", "Fault", "meant", "results"]
 
@@ -154,7 +154,7 @@ def _metric(metric: dict[str, Any], place: Place, fault: Fault) -> str | None:
     name = re.sub(r"[^a-z0-9]+", "_", told.lower()).strip("_")
     if not _METRIC.fullmatch(name):
         reason = "is no name of a metric; give it one such as accuracy, with a letter first"
-    elif name in _OWN or property_problem(name) is not None:
+    elif name in _OWN or property_problem(name, Label.RUN) is not None:
         reason = "is no name for a metric, as runs have a property of that name; choose another"
     else:
         return name

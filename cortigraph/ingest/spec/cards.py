@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cortigraph.graph.schema import Label
+from cortigraph.graph.names import Label
 from cortigraph.ingest.spec.card_results import TOLD
 from cortigraph.ingest.spec.card_source import CardsSource, read_cards
 from cortigraph.ingest.spec.cells import Cell

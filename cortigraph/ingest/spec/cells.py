@@ -15,8 +15,10 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from cortigraph.graph._values import checked_rows
 from cortigraph.graph.errors import InputError
 from cortigraph.ingest.spec.constants import constant
 from cortigraph.tables.written import written
@@ -67,6 +69,7 @@ class Cell(BaseModel):
         if sum(origins.values()) != 1:
             *names, last = origins
             raise ValueError(f"give one of {', '.join(names)} or {last}")
+        checked_rows("value", [{"value": self.value}], ())
         return self
 
     def _origins(self) -> dict[str, bool]:
@@ -90,6 +93,24 @@ class Cell(BaseModel):
     def shaped(self) -> bool:
         """Whether what it reads is made into something else."""
         return any(each is not None for each in (self.template, self.before, self.after, self.scale, self.map))
+
+    def mapped(self, text: str, becomes: str) -> str:
+        """It as a job writes it, with one more text that becomes another.
+
+        Example:
+            >>> print(Cell.parse("kind").mapped("Batch", "DataBatch"))
+            {column: kind, map: {Batch: DataBatch}}
+        """
+        if self.value is None:
+            given = self.model_copy(update={"map": {**(self.map or {}), text: becomes}}).model_dump(
+                exclude_defaults=True
+            )
+        else:
+            several = (
+                [becomes if each == text else each for each in self.value] if type(self.value) is list else becomes
+            )
+            given = {"value": several}
+        return yaml.safe_dump(given, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000).strip()
 
     def __str__(self) -> str:
         return self.column or self.template or ("the file's name" if self.file else repr(self.value))
@@ -123,6 +144,11 @@ class Cell(BaseModel):
 
         if self.before is None and self.after is None and self.map is None:
             return found
+        if pa.types.is_list(found.type):
+            ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(found), 0)).cast(pa.int32())
+            offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+            each = self._shaped(pc.list_flatten(found))
+            return pa.ListArray.from_arrays(offsets, each, mask=found.is_null())
         found = written(found)
         if self.before is not None:
             found = pc.list_element(pc.split_pattern(found, self.before, max_splits=1), 0)

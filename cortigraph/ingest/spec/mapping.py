@@ -13,35 +13,35 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from cortigraph.graph.schema import Label, RelType
+from cortigraph.graph.names import Label, RelType, flaw, instead, label_problem, property_problem, type_problem
 from cortigraph.ingest.spec.cells import Cell, CellField, KeyField
 
-__all__ = ["LABELS", "RESERVED", "EdgeMapping", "End", "NodeMapping", "Property", "property_problem"]
+__all__ = ["LABELS", "EdgeMapping", "End", "NodeMapping", "Property"]
 
 # What mappings may bring; everything else in the graph is made by the parts of the system that own it.
 LABELS = (Label.ENTITY, Label.RELATION, Label.REGION, Label.DATASET, Label.TASK, Label.MODALITY, Label.AREA, Label.RUN)
-# What the store keeps for itself.
-RESERVED = {"key", "batches", "embedding", "text_embedding", "embedded", "fingerprint"}
 
 
 def _property(name: str) -> str:
-    if name in RESERVED or name.startswith(":") or not name or "\x00" in name:
-        raise ValueError(f"{name!r} can't be the name of a property; the store keeps {', '.join(sorted(RESERVED))}")
+    problem = property_problem(name)
+    if problem is not None:
+        raise ValueError(f"{name[:60]!r} {problem}; give it another name")
     return name
 
 
-def property_problem(name: str) -> str | None:
-    """Why a mapping can't bring a property of this name; None where it can.
+def _further(name: str) -> str:
+    return _taken(name, label_problem(name))
 
-    Example:
-        >>> property_problem("size"), property_problem("")[:33]
-        (None, "'' can't be the name of a propert")
-    """
-    try:
-        _property(name)
-    except ValueError as error:
-        return str(error)
-    return None
+
+def _type(told: str | Cell) -> str | Cell:
+    return _taken(told, type_problem(told)) if isinstance(told, str) else told
+
+
+def _taken(name: str, problem: str | None) -> str:
+    if problem is None:
+        return name
+    remedy = f"write another name, such as {instead(name)}" if flaw(name) is None else "name it"
+    raise ValueError(f"{name[:60]!r} {problem}; {remedy}")
 
 
 def _label(name: str) -> str:
@@ -115,7 +115,7 @@ class NodeMapping(_Mapping):
     """
 
     label: _KnownLabel = Label.ENTITY
-    labels: tuple[str, ...] | CellField = ()
+    labels: tuple[Annotated[str, AfterValidator(_further)], ...] | CellField = ()
     key: CellField
     area: str | None = None
     embed: tuple[str, ...] = ()
@@ -131,6 +131,8 @@ class NodeMapping(_Mapping):
             wrong.append("a region needs an area, and nothing else has one")
         if self.embed and self.label not in (Label.ENTITY, Label.REGION, Label.DATASET):
             wrong.append(f"{self.label} has no embedding")
+        own = [name for name in self.properties if property_problem(name, self.label) is not None]
+        wrong += [f"{name!r} of {self.label} {property_problem(name, self.label)}" for name in own]
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -177,7 +179,7 @@ class EdgeMapping(_Mapping):
         'Entity'
     """
 
-    type: str | Cell
+    type: Annotated[str | Cell, AfterValidator(_type)]
     types: tuple[str, ...] | None = Field(default=None, min_length=1)
     start: Annotated[End, BeforeValidator(End.parse)]
     end: Annotated[End, BeforeValidator(End.parse)]

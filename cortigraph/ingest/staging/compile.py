@@ -5,12 +5,13 @@ What is wrong with a row (no key, a type that is not allowed) is a reject; the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortigraph.graph.names import flaw, instead, label_problem, type_problem
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
 from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cells import Cell
@@ -30,9 +31,7 @@ __all__ = ["ORIGIN", "Compiled", "Compiler", "origin"]
 
 # Where a row is from, until all rows are known to be right: number of the source, of the file, and the record in it.
 ORIGIN = (":source", ":file", ":record")
-# Neo4j's indexes take keys of up to about 8 kB; relationship types and labels are names, and short.
-LONGEST_KEY = 7_000
-LONGEST_NAME = 1_000
+LONGEST_KEY = 7_000  # Neo4j's indexes take keys of up to about 8 kB
 _SHAPED = "is a list, and template, before, after, map and scale take one value; give the column another type"
 
 
@@ -112,6 +111,8 @@ class Compiler:
         columns = {":key": key, **self._properties(mapping, repeated, keep)}
         if mapping.labels:
             columns[":labels"] = _labels(mapping, repeated)
+            if isinstance(mapping.labels, Cell):
+                keep &= self._labelled(mapping.labels, columns[":labels"], block, keep)
         self._keep(NodeKind(mapping.label), columns, block, keep, existing=mapping.existing)
 
     def _edge(self, mapping: EdgeMapping, whole: Block) -> None:
@@ -232,11 +233,7 @@ class Compiler:
         import pyarrow.compute as pc
 
         asked = asked & self._writable(cell, block, asked)
-        size = pc.fill_null(pc.utf8_length(kind), 0).to_numpy(zero_copy_only=False)
-        fine: NDArray[np.bool_] = asked & (size > 0) & (size <= LONGEST_NAME)
-        for row in np.flatnonzero(asked & ~fine):
-            reason = f"is longer than {LONGEST_NAME} characters" if size[row] else "is no type: it is empty"
-            self._reject(block, int(row), str(cell), kind[int(row)].as_py(), reason)
+        fine = self._named(cell, kind, type_problem, "type", block, asked)
         if mapping.types is None:
             return fine
         known: NDArray[np.bool_] = pc.is_in(kind, pa.array(mapping.types, pa.string())).to_numpy(zero_copy_only=False)
@@ -245,6 +242,41 @@ class Compiler:
             self._reject(block, int(row), str(cell), kind[int(row)].as_py(), told)
         fine &= known
         return fine
+
+    def _labelled(self, cell: Cell, labels: pa.Array, block: Block, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows have labels that an entity can have."""
+        import pyarrow.compute as pc
+
+        each, of = pc.list_flatten(labels), pc.list_parent_indices(labels).to_numpy(zero_copy_only=False)
+        fine: NDArray[np.bool_] = np.ones(len(labels), dtype=bool)
+        good = self._named(cell, each, label_problem, "labels", block, asked[of], of)
+        fine[of[~good]] = False
+        return fine
+
+    def _named(
+        self,
+        cell: Cell,
+        names: pa.Array,
+        problem: Callable[[object], str | None],
+        key: str,
+        block: Block,
+        asked: NDArray[np.bool_],
+        of: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.bool_]:
+        """Which names can be taken; the rows of the others are rejected, with what to write instead."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wrong = {name: told for name in names.unique().to_pylist() if (told := problem(name)) is not None}
+        if not wrong:
+            return np.ones(len(names), dtype=bool)
+        bad = pc.is_in(names, pa.array(list(wrong), names.type)).to_numpy(zero_copy_only=False)
+        for place in np.flatnonzero(asked & bad).tolist():
+            name = names[place].as_py()
+            row = place if of is None else int(of[place])
+            remedy = f"; write `{key}: {cell.mapped(name, instead(name))}` in the job" if flaw(name) is None else ""
+            self._reject(block, row, str(cell), name, wrong[name] + remedy)
+        return np.asarray(~bad, dtype=bool)
 
     def _reject(self, block: Block, row: int, column: str, value: Any, reason: str) -> None:
         source = self._sources[block.source]

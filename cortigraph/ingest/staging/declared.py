@@ -83,7 +83,7 @@ def stale_wires(store: Store, staged: Staged) -> Elements:
 
 
 def _wires_query(kind: EdgeKind, types: Iterable[RelType]) -> str:
-    start, end = cypher.quote(kind.start), cypher.quote(kind.end)
+    start, end = cypher.own(kind.start), cypher.own(kind.end)
     listed = "|".join(cypher.quote(each) for each in types)
     returned = "type(r) AS `:type`, a.key AS `:start`, b.key AS `:end`, r.key AS `:key`"
     return f"MATCH (a:{start})-[r:{listed}]->(b:{end}) WHERE a.key IN $keys RETURN {returned}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortigraph.graph import cypher
-from cortigraph.ingest.elements import EdgeKind, Elements, Kind, NodeKind
+from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, Kind, NodeKind
 from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler, origin
 from cortigraph.ingest.staging.folding import folded
 
@@ -43,12 +43,16 @@ class Staged:
         weak: Kind → properties that only fill gaps.
         folded: Kind → how many rows only say again what others say.
         whole: Label → keys of nodes whose wiring the job declares in full: other wires of theirs go.
+        origins: Kind → where each of its elements is from, by the numbers of source, file and record.
+        files: What the numbers of files stand for: source and file.
     """
 
     elements: Elements = field(default_factory=Elements)
     weak: dict[Kind, set[str]] = field(default_factory=dict)
     folded: dict[Kind, int] = field(default_factory=dict)
     whole: dict[str, list[str]] = field(default_factory=dict)
+    origins: dict[Kind, pa.Table] = field(default_factory=dict)
+    files: list[tuple[str, str]] = field(default_factory=list)
 
 
 def stage(
@@ -117,7 +121,10 @@ class _Stage:
             checked = self._with_ends(edge_kind, self._each_once(edge_kind, table))
             if len(checked):
                 into.tables[edge_kind] = checked
+        self._staged.files = self._compiled.files
         for kind_, table in into:
+            if ORIGIN[0] in table.column_names:
+                self._staged.origins[kind_] = table.select([*KEYS[type(kind_)], *ORIGIN])
             into.tables[kind_] = normal(table.drop_columns([name for name in ORIGIN if name in table.column_names]))
 
     def _each_once(self, kind: Kind, table: pa.Table) -> pa.Table:
@@ -219,7 +226,7 @@ def known_keys(store: Store, kind: NodeKind, keys: list[str]) -> set[str]:
         kind: Label of the nodes.
         keys: Any number.
     """
-    query = f"UNWIND $keys AS key MATCH (n:{cypher.quote(kind.label)} {{key: key}}) RETURN key"
+    query = f"UNWIND $keys AS key MATCH (n:{cypher.own(kind.label)} {{key: key}}) RETURN key"
     found: set[str] = set()
     for start in range(0, len(keys), _BATCH):
         found.update(store.columns(query, keys=keys[start : start + _BATCH])["key"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mind", "Thought"]
 
-_BATCHES = "MATCH (b:Batch) RETURN b.number AS number, b.key AS key"
+_BATCHES = "MATCH (b:Batch&!Entity) RETURN b.number AS number, b.key AS key"
 
 
 @dataclass(frozen=True, eq=False)

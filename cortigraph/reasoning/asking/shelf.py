@@ -34,7 +34,7 @@ _AREA = {
     "description": "Reasoners: what is missing in the graph, and why.",
 }
 _LIST = """
-MATCH (:Area {key: $area})-[:HAS_REGION]->(r:Region) WHERE r.weights IS NOT NULL
+MATCH (:Area&!Entity {key: $area})-[:HAS_REGION]->(r:Region&!Entity) WHERE r.weights IS NOT NULL
 RETURN r {.*, text_embedding: null, embedding: null} AS node ORDER BY r.trained_at DESC, r.key"""
 
 

@@ -22,13 +22,13 @@ __all__ = ["areas_for", "recall_evidence"]
 
 # Pathways are scored on validation data, like branches: test data never guides a choice.
 _RUNS = """
-MATCH (run:Run)-[:OF]->(region:Region), (run)-[:ON]->(data:Dataset)
+MATCH (run:Run&!Entity)-[:OF]->(region:Region&!Entity), (run)-[:ON]->(data:Dataset&!Entity)
 WHERE run[$metric] IS NOT NULL AND ($areas IS NULL OR region.area IN $areas)
   AND ($scenes IS NULL OR run.scene IN $scenes)
 RETURN run.key AS run, region.key AS region, data.key AS dataset, toFloat(run[$metric]) AS score,
        toFloat(run.seconds) AS seconds
 UNION ALL
-MATCH (c:Candidate {state: 'done'})-[:USES {slot: 'fusion'}]->(region:Region),
+MATCH (c:Candidate&!Entity {state: 'done'})-[:USES {slot: 'fusion'}]->(region:Region&!Entity),
       (c)-[:IN_SEARCH]->(:Search)-[:FOR_SCENE]->(scene:Scene)-[:POSED_ON]->(data:Dataset)
 WHERE c[$metric] IS NOT NULL AND ($areas IS NULL OR region.area IN $areas)
   AND ($scenes IS NULL OR scene.key IN $scenes)
@@ -36,42 +36,42 @@ RETURN c.key AS run, region.key AS region, data.key AS dataset, toFloat(c[$metri
        toFloat(c.seconds) AS seconds
 """
 _CARDS = """
-MATCH (n:Region) WHERE ($areas IS NULL OR n.area IN $areas)
+MATCH (n:Region&!Entity) WHERE ($areas IS NULL OR n.area IN $areas)
   AND (n.key IN $keys OR EXISTS { (n)<-[:OF]-(:Run) } OR EXISTS { (n)-[:SCORED]->() })
 RETURN n.key AS key, n {.*, embedding: null, text_embedding: null, text: null} AS told, n.embedding AS embedding
 """
 _DATASETS = """
-MATCH (n:Dataset)
+MATCH (n:Dataset&!Entity)
 RETURN n.key AS key, n {.*, embedding: null, text_embedding: null, text: null} AS told, n.embedding AS embedding
 """
 _PROXIES = """
-MATCH (region:Region)-[s:SCORED]->(data:Dataset)
+MATCH (region:Region&!Entity)-[s:SCORED]->(data:Dataset&!Entity)
 WHERE s.score IS NOT NULL AND ($areas IS NULL OR region.area IN $areas)
 RETURN region.key AS region, data.key AS dataset, coalesce(s.metric, 'score') AS proxy, toFloat(s.score) AS value
 """
 _LIKENESS = """
-MATCH (a:Dataset)-[like:LIKE]->(b:Dataset) WHERE like.similarity IS NOT NULL
+MATCH (a:Dataset&!Entity)-[like:LIKE]->(b:Dataset&!Entity) WHERE like.similarity IS NOT NULL
 RETURN a.key AS dataset, b.key AS other, toFloat(like.similarity) AS value
 """
 # Where regions were run on a data set, or measured on it; else, on what is like it; else, wherever any was run.
 _AREAS = (
     """
-    MATCH (d:Dataset {key: $key})
-    CALL (d) { MATCH (d)<-[:SCORED]-(r:Region) RETURN r.area AS area
-               UNION MATCH (d)<-[:ON]-(run:Run)-[:OF]->(r:Region) WHERE run[$metric] IS NOT NULL
+    MATCH (d:Dataset&!Entity {key: $key})
+    CALL (d) { MATCH (d)<-[:SCORED]-(r:Region&!Entity) RETURN r.area AS area
+               UNION MATCH (d)<-[:ON]-(run:Run&!Entity)-[:OF]->(r:Region&!Entity) WHERE run[$metric] IS NOT NULL
                RETURN r.area AS area }
     RETURN DISTINCT area ORDER BY area""",
     """
-    MATCH (d:Dataset {key: $key})-[:LIKE]-(:Dataset)<-[:ON]-(run:Run)-[:OF]->(r:Region)
+    MATCH (d:Dataset&!Entity {key: $key})-[:LIKE]-(:Dataset&!Entity)<-[:ON]-(run:Run&!Entity)-[:OF]->(r:Region&!Entity)
     WHERE run[$metric] IS NOT NULL
     RETURN DISTINCT r.area AS area ORDER BY area""",
     """
-    MATCH (run:Run)-[:OF]->(r:Region) WHERE run[$metric] IS NOT NULL
+    MATCH (run:Run&!Entity)-[:OF]->(r:Region&!Entity) WHERE run[$metric] IS NOT NULL
     RETURN DISTINCT r.area AS area ORDER BY area""",
 )
-_KEYS = "MATCH (n:Dataset) RETURN n.key AS key"
+_KEYS = "MATCH (n:Dataset&!Entity) RETURN n.key AS key"
 _METRICS = """
-MATCH (run:Run)-[:OF]->(:Region) WITH run LIMIT 1000 UNWIND keys(run) AS name
+MATCH (run:Run&!Entity)-[:OF]->(:Region&!Entity) WITH run LIMIT 1000 UNWIND keys(run) AS name
 WITH DISTINCT name, run[name] AS value WHERE value IS :: FLOAT
 RETURN DISTINCT name ORDER BY name
 """

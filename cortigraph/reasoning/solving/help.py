@@ -37,13 +37,13 @@ _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 300.0  # with a store that can't be reached
 
 _SEARCHES = """
-MATCH (search:Search {state: 'running'})-[:FOR_SCENE]->(scene:Scene)
+MATCH (search:Search&!Entity {state: 'running'})-[:FOR_SCENE]->(scene:Scene&!Entity)
 WHERE ($name IS NULL OR search.key = $name OR scene.key = $name) AND search.declared IS NOT NULL
 RETURN search.key AS key, search.declared AS declared, search.base AS base, search.plan AS plan,
        search.remember AS remember, scene.key AS scene
 ORDER BY search.started_at, key
 """
-_NAMES = "MATCH (n:Search|Scene) RETURN n.key AS key"
+_NAMES = "MATCH (n:(Search|Scene)&!Entity) RETURN n.key AS key"
 
 
 def help_along(

@@ -32,11 +32,11 @@ MATCH (c:Candidate)-[:IN_SEARCH]->(:Search {key: $key}) WHERE c.index >= 0
 RETURN c {.*} AS c ORDER BY c.index
 """
 _ORIGIN = """
-MATCH (r:Run) WHERE r.key <> $key AND $weights IN r.weights
+MATCH (r:Run&!Entity) WHERE r.key <> $key AND $weights IN r.weights
 RETURN r.key AS key ORDER BY r.finished_at, key LIMIT 1
 """
 _FORGET = """
-MATCH (search:Search)-[:FOR_SCENE]->(:Scene {key: $scene})
+MATCH (search:Search&!Entity)-[:FOR_SCENE]->(:Scene&!Entity {key: $scene})
 OPTIONAL MATCH (c:Candidate)-[:IN_SEARCH]->(search)
 OPTIONAL MATCH (run:Run {search: search.key})
 OPTIONAL MATCH (p:Pathway {search: search.key})

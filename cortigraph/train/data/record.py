@@ -31,8 +31,8 @@ __all__ = ["FORGET_INPUTS", "Described", "embedding_of", "recall", "recall_mot",
 # Inputs that a data set had before, and has no more.
 FORGET_INPUTS = "MATCH (:Dataset {key: $key})-[old:HAS_MODALITY]->() WHERE NOT old.key IN $keys DELETE old"
 
-_RECALL = "MATCH (d:Dataset {key: $key}) RETURN d.spec AS spec, d.base AS base, d.description AS text"
-_RECALLABLE = "MATCH (d:Dataset) WHERE d.spec IS NOT NULL RETURN d.key AS key"
+_RECALL = "MATCH (d:Dataset&!Entity {key: $key}) RETURN d.spec AS spec, d.base AS base, d.description AS text"
+_RECALLABLE = "MATCH (d:Dataset&!Entity) WHERE d.spec IS NOT NULL RETURN d.key AS key"
 
 
 @dataclass(frozen=True)
