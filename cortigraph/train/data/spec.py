@@ -19,17 +19,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from cortigraph.tables.table_spec import TableSpec
 from cortigraph.train.data.problems import explain_validation
 
-__all__ = ["FILE", "DataSpec", "InputName", "InputSpec", "Modality", "SplitSpec"]
+__all__ = ["FILE", "Colour", "DataSpec", "InputName", "InputSpec", "Modality", "SplitSpec", "ground_of"]
 
 Modality = Literal["image", "audio", "text"]
 InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 FILE = "file"  # the column that a folder of classes stands for
 
+Colour = tuple[int, int, int]  # red, green, blue in 0…255
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Positive = Annotated[int, Field(gt=0, le=4096)]
 _TAKES: dict[str, set[str]] = {
-    "image": {"size", "channels"},
+    "image": {"size", "channels", "range", "background"},
     "audio": {"size", "sample_rate", "seconds", "file", "offset", "length", "every"},
     "text": {"tokens"},
 }
@@ -60,6 +64,10 @@ class InputSpec(_Frozen):
         size: Image: height and width in pixels (left out: the images' own, at most 64). Audio: mel bands and frames
             of the spectrogram (left out: 64 and 64).
         channels: Image only: 1 or 3 (left out: 1 if every image is grey, else 3).
+        range: Image only: which values become 0 and 1, in the files' own units, whatever their depth (left out:
+            pictures of 8 bits are 0…255, deeper ones as far as the training rows' go).
+        background: Image only: what transparent pixels are laid on, `white`, `black` or `#rrggbb` (left out: white, or
+            black where what is seen in the training rows is light).
         sample_rate: Audio only, in Hz (left out: the files' own, at most 16,000).
         seconds: Audio only: longer clips are cut, shorter ones padded with silence (left out: the length that
             95 % of the clips fit in, at most 10 s).
@@ -76,6 +84,8 @@ class InputSpec(_Frozen):
     column: str = FILE
     size: tuple[_Positive, _Positive] | None = None
     channels: Literal[1, 3] | None = None
+    range: tuple[_Finite, _Finite] | None = None
+    background: Annotated[str, Field(pattern=r"^(white|black|#[0-9a-fA-F]{6})$")] | None = None
     sample_rate: Annotated[int, Field(ge=1000, le=192_000)] | None = None
     seconds: Annotated[float, Field(ge=0.01, le=600, allow_inf_nan=False)] | None = None
     tokens: Annotated[int, Field(ge=2, le=512)] | None = None
@@ -105,6 +115,12 @@ class InputSpec(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _range_rises(self) -> InputSpec:
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError(f"range is [low, high], such as [0, 255]; got {list(self.range)}")
+        return self
+
+    @model_validator(mode="after")
     def _one_way_to_clips(self) -> InputSpec:
         if self.file is not None and "column" in self.model_fields_set:
             raise ValueError("give either column (a path in each row) or file (one file for all rows), not both")
@@ -115,6 +131,17 @@ class InputSpec(_Frozen):
         if self.file is not None and self.every is None and self.offset is None:
             raise ValueError("one file for all rows needs offset and length (columns), or every (samples a clip)")
         return self
+
+
+def ground_of(background: str) -> Colour:
+    """What is meant by `background`.
+
+    Example:
+        >>> ground_of("white"), ground_of("#ff8000")
+        ((255, 255, 255), (255, 128, 0))
+    """
+    told = {"white": "#ffffff", "black": "#000000"}.get(background, background)
+    return int(told[1:3], 16), int(told[3:5], 16), int(told[5:7], 16)
 
 
 class SplitSpec(_Frozen):
@@ -168,17 +195,20 @@ class SplitSpec(_Frozen):
         return self
 
 
-class DataSpec(_Frozen):
+class DataSpec(TableSpec):
     """Where samples lie and what they mean.
 
     Args:
-        table: CSV, TSV or Parquet file with one row per sample; paths in it are relative to its own folder.
+        table: CSV, TSV, JSON (lines) or Parquet file with one row per sample; paths in it are relative to its own
+            folder.
         folder: Folder with one sub-folder per class, instead of a table; then there is exactly one input. Where its
             sub-folders are `train`, `valid` and `test`, each with one per class, they are the split.
         inputs: Input name → what feeds it.
         target: Column with the class of each sample.
         split: How samples are divided; left out: drawn 60/20/20.
         allow_outside: Whether the table may name files outside its own folder.
+
+    How the table is read (`delimiter`, `missing`, `header` and so on) is said as for a source of a job.
 
     Example:
         >>> spec = DataSpec.parse({"folder": "digits", "inputs": {"image": {"modality": "image"}}})
@@ -204,8 +234,10 @@ class DataSpec(_Frozen):
         if (self.table is None) == (self.folder is None):
             return ["give either table (a file that lists samples) or folder (one sub-folder per class)"]
         if self.folder is None:
-            return self._clip_problems() + self._split_problems()
-        wrong = [] if len(self.inputs) == 1 else [f"a folder of classes feeds one input, not {len(self.inputs)}"]
+            return [*self.problems(), *self._clip_problems(), *self._split_problems()]
+        told = sorted(self.model_fields_set & set(TableSpec.model_fields))
+        wrong = [f"{', '.join(told)}: a folder of classes has no table"] if told else []
+        wrong += [] if len(self.inputs) == 1 else [f"a folder of classes feeds one input, not {len(self.inputs)}"]
         if self.split.column or self.split.group or self.split.values:
             wrong.append("a folder of classes has no columns to split by; use a table")
         if any(item.clips for item in self.inputs.values()):
@@ -259,11 +291,12 @@ class DataSpec(_Frozen):
 
     def meaning(self) -> dict[str, Any]:
         """The spec without the places: what data is made of it, wherever the data lies."""
-        told = self.model_dump(mode="json", exclude={"table", "folder", "allow_outside"})
+        read = set(TableSpec.model_fields)  # what is read counts, not how
+        told = self.model_dump(mode="json", exclude={"table", "folder", "allow_outside", *read})
         # Told only where they are used: what was decoded before they were known keeps its fingerprint.
         for item in told["inputs"].values():
             item.pop("file")
-            for name in ("offset", "length", "every"):
+            for name in ("offset", "length", "every", "range", "background"):
                 if item[name] is None:
                     item.pop(name)
         for name in _VALUES:
