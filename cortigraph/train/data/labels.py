@@ -33,7 +33,13 @@ def normal(text: str) -> str:
 def normal_cells(cells: Iterable[str]) -> list[str]:
     """Each as it is kept; equal ones are one object."""
     known: dict[str, str] = {}
-    return [known.get(cell) or known.setdefault(cell, normal(cell)) for cell in cells]
+    found = []
+    for cell in cells:
+        if cell not in known:
+            kept = normal(cell)
+            known[cell] = known.setdefault(kept, kept)
+        found.append(known[cell])
+    return found
 
 
 def alike(text: str) -> str:

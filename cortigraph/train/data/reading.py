@@ -144,9 +144,12 @@ def _texts(source: Source, columns: Sequence[str]) -> dict[str, Sequence[str]]:
 
 
 def _schema(source: Source, path: Path) -> pa.Schema | None:
-    if source.remains().format != "parquet":
-        return None
     import pyarrow.parquet as pq
+
+    from cortigraph.tables.parquet import ParquetSource
+
+    if not isinstance(source, ParquetSource):
+        return None
 
     return pq.read_schema(path)
 

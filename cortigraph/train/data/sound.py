@@ -21,6 +21,7 @@ __all__ = ["measure", "opened", "part", "short", "whole"]
 
 _RATES = (100, 1_000_000)  # Hz; what says less or more is a header that is wrong, or no sound
 _MP3_FRAMES = 2304  # samples of two
+_PAGE = 65_307  # bytes of Ogg's, at most
 _UNKNOWN = 0x7FFFFF00  # what writes to a pipe does not know the length, and says the largest
 # What libsndfile notes where a chunk of samples ends before its header says it does.
 _LACKS = re.compile(r"^\s*(?:data|SSND|riff|Riff size|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -41,6 +42,8 @@ def opened(source: Path | Content) -> Iterator[Any]:
     try:
         with _silent(_is_mp3(source)), soundfile.SoundFile(_handle(source)) as sound:
             _check(sound)
+            if sound.format == "OGG":
+                _check_last_page(source)
             yield sound
     except (OSError, RuntimeError, TypeError) as error:
         raise DataError(short(error)) from None
@@ -102,6 +105,17 @@ def _check(sound: Any) -> None:
     for told, there in _LACKS.findall(sound.extra_info):
         if int(there) < int(told) < _UNKNOWN:
             raise DataError(f"its header says {told} bytes of sound and it has {there}: the file is cut short")
+
+
+def _check_last_page(source: Path | Content) -> None:
+    """Ogg has no length in its header, but its last page says that it is the last."""
+    with BytesIO(source.data) if isinstance(source, Content) else source.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * _PAGE))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    sizes = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    if not sizes or not page[5] & 4 or len(page) < 27 + len(sizes) + sum(sizes):
+        raise DataError("its last page is missing: the file is cut short")
 
 
 def _handle(source: Path | Content) -> Any:
