@@ -15,7 +15,7 @@ from cortigraph.train.data.decode import Transform
 from cortigraph.train.data.problems import DataError, Problems
 from cortigraph.train.data.reading import columns_of, read_columns
 from cortigraph.train.data.sources import find_column
-from cortigraph.train.data.table import Listing
+from cortigraph.train.data.table import Listing, check_cells
 
 if TYPE_CHECKING:
     from cortigraph.tables.base import Source
@@ -87,15 +87,12 @@ def list_new(
 
 
 def _column(name: str, learned: str, source: Source) -> str:
-    return name if lacking(name, source) is None or lacking(learned, source) is not None else learned
+    return name if lacking(name, source) is None else learned
 
 
 def _sources(listing: Listing, columns: Mapping[str, str], held: Sequence[str]) -> dict[str, Sequence[Any]]:
     problems = Problems()
-    for column, cells in listing.columns.items():
-        for row, cell in enumerate(cells):
-            if not cell:
-                problems.add(f"{listing.where(row)}: {column!r} is empty")
+    check_cells(listing, problems)
     # A path in a row is the user's own; one that came with a content is of wherever that was made.
     found = {
         name: find_column(listing, column, column not in listing.contents, problems)

@@ -25,7 +25,7 @@ from cortigraph.train.data.sources import find_sources, hash_sources, paths_in
 from cortigraph.train.data.spec import DataSpec, InputSpec
 from cortigraph.train.data.split import SPLITS, assign_splits, check_classes, check_leaks
 from cortigraph.train.data.statistics import LENGTH, describe
-from cortigraph.train.data.table import Listing, list_samples, source_of
+from cortigraph.train.data.table import Listing, check_cells, list_samples, source_of
 
 __all__ = ["load"]
 
@@ -76,7 +76,7 @@ class _Samples:
     def __init__(self, spec: DataSpec, listing: Listing, progress: Progress) -> None:
         self.spec, self.listing, self.progress = spec, listing, progress
         self.problems = Problems()
-        self._check_cells()
+        check_cells(listing, self.problems)
         self.files = find_sources(spec, listing, self.problems)
         self.seen = sorted({str(path) for sources in self.files.values() for path in paths_in(sources)})
         self.signature = signature(self.seen)
@@ -85,12 +85,6 @@ class _Samples:
         self._split()
         self.notes = [*listing.notes]
         self.decoders = {name: self._settled(name, item) for name, item in spec.inputs.items()}
-
-    def _check_cells(self) -> None:
-        for column, cells in self.listing.columns.items():
-            for row, cell in enumerate(cells):
-                if not cell:
-                    self.problems.add(f"{self.listing.where(row)}: {column!r} is empty")
 
     def _hashes(self, name: str) -> list[str]:
         sources = self.files[name]

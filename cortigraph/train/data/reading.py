@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from cortigraph.graph.errors import InputError
 from cortigraph.tables.names import lacking, named
-from cortigraph.tables.rejects import Rejects
+from cortigraph.tables.rejects import RejectedError, Rejects
 from cortigraph.tables.spec import open_table
 from cortigraph.tables.written import unwritable, written
 from cortigraph.train.data.contents import Contents, holds_contents, read_contents
-from cortigraph.train.data.problems import DataError, Problems
+from cortigraph.train.data.problems import SHOWN, DataError, Problems
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,6 +137,9 @@ def _texts(source: Source, columns: Sequence[str]) -> dict[str, Sequence[str]]:
                 for row, reason in unwritable(cells).items():
                     rejects.add(source, block.file, int(block.records[row]), name, cells[row].as_py(), reason)
                 pieces[name].append(pc.utf8_trim_whitespace(written(cells).fill_null("")).cast(pa.large_string()))
+    except RejectedError as error:
+        told = [str(reject) for reject in error.rejects]
+        raise DataError(told[:SHOWN], more=max(0, len(told) - SHOWN)) from None
     except InputError as error:
         raise DataError(error.problems) from None
     whole = {name: pa.chunked_array(found, pa.large_string()).combine_chunks() for name, found in pieces.items()}

@@ -9,11 +9,11 @@ from pathlib import Path
 from cortigraph.train.data.contents import Contents
 from cortigraph.train.data.folder import list_folder
 from cortigraph.train.data.labels import normal_cells, notes_on_classes
-from cortigraph.train.data.problems import DataError
+from cortigraph.train.data.problems import DataError, Problems
 from cortigraph.train.data.reading import columns_of, read_columns
 from cortigraph.train.data.spec import DataSpec, SplitSpec
 
-__all__ = ["Listing", "list_samples", "source_of"]
+__all__ = ["Listing", "check_cells", "list_samples", "source_of"]
 
 _SPLIT = "the folder's split"  # what the column is called that a folder of splits stands for
 
@@ -90,6 +90,19 @@ def _from_table(spec: DataSpec, source: Path, folder: Path | None) -> Listing:
     columns = {**read.texts, **{column: normal_cells(read.texts[column]) for column in names}}
     notes = notes_on_classes(spec.target, columns[spec.target], read.texts[spec.target])
     return Listing(source.parent, columns, source, contents=read.contents, notes=notes)
+
+
+def check_cells(listing: Listing, problems: Problems) -> None:
+    """Whether every cell that is used has something in it.
+
+    Args:
+        listing: The samples.
+        problems: Takes each that has not.
+    """
+    for column, cells in listing.columns.items():
+        for row, cell in enumerate(cells):
+            if not cell:
+                problems.add(f"{listing.where(row)}: {column!r} is empty")
 
 
 def _wanted_columns(spec: DataSpec) -> dict[str, str]:
