@@ -74,7 +74,11 @@ def test_a_delimiter_that_was_told_holds_for_tables_of_that_format(here: Path, d
 
 BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "null": ("t.parquet", parquet(image=["0.png", None], sound=WAVS[:2]), r"t\.parquet row 2: 'image' is empty"),
-    "NaN": ("t.parquet", parquet(image=[float("nan")] * 2, sound=WAVS[:2]), r"t\.parquet, record 1: column image: expected a finite number"),
+    "NaN": (
+        "t.parquet",
+        parquet(image=[float("nan")] * 2, sound=WAVS[:2]),
+        r"t\.parquet, record 1: column image: expected a finite number",
+    ),
     "empty": ("t.csv", csv("image,sound\n0.png,0.wav\n1.png, \n"), r"t\.csv row 2: 'sound' is empty"),
     "missing": ("t.csv", csv("image,sound\n9.png,0.wav\n"), r"t\.csv row 1: no file .*9\.png"),
     "no column": ("t.csv", csv("image\n0.png\n"), "input 'audio': t.csv has no column 'sound'"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePath
@@ -145,27 +145,39 @@ def _cells(path: Path, column: str) -> Iterator[tuple[bytes | None, str]]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_ROWS, columns=[column]):
                 cells = batch.column(0)
+                fields = set(cells.type.names) if pa.types.is_struct(cells.type) else {}
                 for cell in cells:
-                    yield _one(cell.as_py() if pa.types.is_struct(cells.type) else {"bytes": cell.as_py()})
+                    yield _one({name: cell[name] for name in fields} if cell.is_valid and fields else {"bytes": cell})
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from None
 
 
-def _one(cell: dict[str, Any] | None) -> tuple[bytes | None, str]:
-    told = cell or {}
-    data, name = told.get("bytes"), told.get("path") or ""
-    if isinstance(data, list):
-        data = np.array(data, dtype=np.int64).astype(np.uint8).tobytes()
-    if data is None and told.get("array") is not None:
-        data = _as_wav(told["array"], told.get("sampling_rate"))
-    return data if data else None, name
+def _one(cell: Mapping[str, pa.Scalar]) -> tuple[bytes | None, str]:
+    """What a cell holds, and how it calls it."""
+    told = {name: value for name, value in cell.items() if value.is_valid}
+    name = str(told["path"].as_py()) if "path" in told else ""
+    if "array" in told and "bytes" not in told:
+        rate = told["sampling_rate"].as_py() if "sampling_rate" in told else None
+        return _as_wav(_numbers(told["array"]), rate), name
+    data = told.get("bytes")
+    if data is None:
+        return None, name
+    found = data.as_py() if _is_binary(data.type) else np.asarray(data.values).astype(np.uint8).tobytes()
+    return found or None, name
 
 
-def _as_wav(array: Any, rate: Any) -> bytes:
+def _numbers(cell: pa.Scalar) -> Any:
+    import pyarrow as pa
+
+    flat = not pa.types.is_nested(cell.type.value_type)
+    return np.asarray(cell.values, dtype=np.float64) if flat else np.array(cell.as_py(), dtype=np.float64)
+
+
+def _as_wav(wave: Any, rate: Any) -> bytes:
     """Samples as a file would hold them; what is wrong with them is then told as of any file."""
     import soundfile
 
-    wave, written = np.array(array, dtype=np.float64), BytesIO()
+    written = BytesIO()
     if wave.ndim == 2 and wave.shape[0] < wave.shape[1]:
         wave = wave.T  # channels first
     try:

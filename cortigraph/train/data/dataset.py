@@ -16,7 +16,7 @@ from cortigraph.regions.ports import Axis, Port
 from cortigraph.train.data.decode import Transform
 from cortigraph.train.data.listed import ListedSamples, Sample
 from cortigraph.train.data.problems import DataError, Problems
-from cortigraph.train.data.split import SPLITS
+from cortigraph.train.data.split_spec import SPLITS
 
 __all__ = ["FORMAT", "Dataset", "decode_inputs"]
 

@@ -6,31 +6,24 @@ stays with the decoder: a picture is never scaled by itself, and nothing is clip
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.train.data.contents import Content
-from cortigraph.train.data.files import Progress, in_threads
-from cortigraph.train.data.pixels import Look, Picture, look_at, read_picture
+from cortigraph.train.data.files import Progress
+from cortigraph.train.data.pixels import Picture, read_picture
 from cortigraph.train.data.problems import DataError
-from cortigraph.train.data.spec import Colour, InputSpec, ground_of
+from cortigraph.train.data.spec import Colour, InputSpec
+from cortigraph.train.data.survey import BLACK, BYTE, LUMINANCE, Range, span, survey, within
 
 __all__ = ["ImageDecoder"]
 
-_LARGEST = 64  # pixels on the longer side when the user names no size
-_BYTE = (0.0, 255.0)
 _SHORT = (0.0, 65535.0)
-_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ class ImageDecoder:
     size: tuple[int, int]
     channels: int
     depth: str = ""
-    range: Range = _BYTE
+    range: Range = BYTE
     background: Colour | None = None
 
     modality: ClassVar[str] = "image"
@@ -83,14 +76,8 @@ class ImageDecoder:
         Returns:
             The decoder, and what the user should know of it.
         """
-        looks = in_threads(lambda row: _look(sources[row]), range(len(sources)), "reading", progress)
-        known = [look for look in looks if look is not None]
-        channels = spec.channels or (1 if known and all(look.grey for look in known) else 3)
-        depth, span, found = _survey(spec, sources, {int(row): look for row in train if (look := looks[row])}, progress)
-        background = ground_of(spec.background) if spec.background is not None else found
-        decoder = cls(spec.size or _size(known), channels, depth, span, background)
-        several = sum(look.several for look in known)
-        return decoder, [*_told(spec, decoder), *([f"{several} of several frames: the first is used"] * bool(several))]
+        found = survey(spec, sources, train, progress)
+        return cls(found.size, found.channels, found.depth, found.range, found.background), found.notes(spec)
 
     def decode(self, source: Path | Content | str) -> NDArray[np.float32]:
         """One image.
@@ -106,7 +93,7 @@ class ImageDecoder:
         """
         source = Path(source) if isinstance(source, str) else source
         try:
-            picture = read_picture(_within(source))
+            picture = read_picture(within(source))
         except DataError as error:
             raise DataError(f"{source} is not an image that can be read ({error}){_guess(source)}") from None
         try:
@@ -118,9 +105,8 @@ class ImageDecoder:
         low, high = self._range(picture)
         ground = self._ground(picture)
         if picture.depth == "8-bit":
-            values = (_small(picture.pixels, ground, self.channels, self.size) - np.float32(low)) / np.float32(
-                high - low
-            )
+            values = _small(picture.pixels, ground, self.channels, self.size)
+            values = (values - np.float32(low)) / np.float32(high - low)
         else:
             values = _large(picture, (low, high), ground, self.channels, self.size)
         return values[None] if self.channels == 1 else np.ascontiguousarray(values.transpose(2, 0, 1))
@@ -136,7 +122,7 @@ class ImageDecoder:
         low, high = self.range
         if picture.depth != "8-bit" and not 2 * low - high <= np.median(picture.pixels) <= 2 * high - low:
             raise DataError(
-                f"has values of {_span(picture.pixels.min(), picture.pixels.max())}, far from the {_span(low, high)} "
+                f"has values of {span(picture.pixels.min(), picture.pixels.max())}, far from the {span(low, high)} "
                 "of what was learned from; scale it alike"
             )
         return self.range
@@ -147,7 +133,7 @@ class ImageDecoder:
                 "has transparent pixels, and no picture of the training rows has: what is behind them is not known; "
                 "lay it on a ground, or give `background: white` (or another) for the input"
             )
-        return self.background or _BLACK
+        return self.background or BLACK
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` takes."""
@@ -169,96 +155,17 @@ class ImageDecoder:
         return cls(size, values["channels"], values["depth"], (low, high), ground and (ground[0], ground[1], ground[2]))
 
 
-def _survey(
-    spec: InputSpec, sources: Sequence[Path | Content | None], looks: Mapping[int, Look], progress: Progress
-) -> tuple[str, Range, Colour | None]:
-    """What the training rows of a column have in common: depth, range, and the ground that transparent ones ask for."""
-    depths = Counter(look.depth for look in looks.values())
-    depth = "any" if spec.range else depths.most_common(1)[0][0] if depths else "8-bit"
-    ranged = spec.range is not None or depth == "8-bit"
-    asked = [row for row, look in looks.items() if depth in ("any", look.depth) and (look.clear or not ranged)]
-    found = in_threads(lambda row: _extent(sources[row]), asked, "reading", progress)
-    seen = [extent for extent in found if extent is not None]
-    span = spec.range or _BYTE
-    if seen and not ranged:
-        low, high = min(extent.low for extent in seen), max(extent.high for extent in seen)
-        span = (low, high if high > low else low + 1)
-    clear = [extent for extent in seen if extent.clear]
-    if not clear:
-        return depth, span, None
-    light = sum(extent.light for extent in clear) / max(sum(extent.weight for extent in clear), 1e-9)
-    # What contrasts with what is seen: black behind a light drawing, white behind all else.
-    return depth, span, _BLACK if light - span[0] > (span[1] - span[0]) / 2 else _WHITE
-
-
-@dataclass(frozen=True)
-class _Extent:
-    """Of one picture: its extremes, whether anything is transparent, the light of what is seen, and how much it is."""
-
-    low: float
-    high: float
-    clear: bool
-    light: float
-    weight: float
-
-
-def _extent(source: Path | Content | None) -> _Extent | None:
-    try:
-        picture = read_picture(_within(source))
-    except DataError:
-        return None  # reported, with its row, when it is decoded
-    values, seen = picture.visible()
-    light = values @ _LUMINANCE if values.shape[2] == 3 else values[..., 0]
-    shown = values[seen > 0] if (seen > 0).any() else values
-    weight = float(seen.sum()) if picture.transparent else 0.0
-    return _Extent(float(shown.min()), float(shown.max()), picture.transparent, float((light * seen).sum()), weight)
-
-
-def _look(source: Path | Content | None) -> Look | None:
-    return None if source is None else look_at(_within(source))
-
-
-def _within(source: Path | Content | None) -> Path | bytes:
-    assert source is not None
-    return source.data if isinstance(source, Content) else source
-
-
-def _size(looks: Sequence[Look]) -> tuple[int, int]:
-    if not looks:
-        return (_LARGEST, _LARGEST)
-    height, width = median(look.height for look in looks), median(look.width for look in looks)
-    shrink = min(1.0, _LARGEST / max(height, width))
-    return max(1, round(height * shrink)), max(1, round(width * shrink))
-
-
-def _told(spec: InputSpec, decoder: ImageDecoder) -> list[str]:
-    told = []
-    if decoder.depth not in ("8-bit", "any"):
-        told.append(f"{decoder.depth} values, of which {_span(*decoder.range)} (training rows) becomes 0…1")
-    if decoder.background is not None:
-        name = {_WHITE: "white", _BLACK: "black"}.get(
-            decoder.background, "#{:02x}{:02x}{:02x}".format(*decoder.background)
-        )
-        why = "as told" if spec.background is not None else "which contrasts with what is seen in the training rows"
-        told.append(f"transparent pictures are laid on {name}, {why}")
-    return told
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.6g}…{high:.6g}"
-
-
 def _range_alone(picture: Picture) -> Range:
     """How a picture is scaled where nothing is known of others."""
     if picture.depth == "8-bit":
-        return _BYTE
-    span = (0.0, 1.0) if picture.depth == "float" else _SHORT
-    if picture.pixels.max(initial=0) > span[1]:
+        return BYTE
+    alone = (0.0, 1.0) if picture.depth == "float" else _SHORT
+    if picture.pixels.max(initial=0) > alone[1]:
         raise DataError(
-            f"has {picture.depth} values up to {picture.pixels.max():.6g}; expected {_span(*span)}, as nothing is "
+            f"has {picture.depth} values up to {picture.pixels.max():.6g}; expected {span(*alone)}, as nothing is "
             "known of others; solve the scene again, which finds the range of its training rows"
         )
-    return span
+    return alone
 
 
 def _small(image: Any, ground: Colour, channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -273,14 +180,16 @@ def _small(image: Any, ground: Colour, channels: int, size: tuple[int, int]) -> 
     return np.asarray(image, dtype=np.float32)
 
 
-def _large(picture: Picture, span: Range, ground: Colour, channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
+def _large(
+    picture: Picture, limits: Range, ground: Colour, channels: int, size: tuple[int, int]
+) -> NDArray[np.float32]:
     """A picture of more bits, in 0…1 where its range is kept to."""
-    values = (picture.pixels - span[0]) / (span[1] - span[0])  # before float32, which has 24 bits only
+    values = (picture.pixels - limits[0]) / (limits[1] - limits[0])  # before float32, which has 24 bits only
     if picture.alpha is not None:
-        behind = np.array(ground) / 255 if values.shape[2] == 3 else _LUMINANCE @ np.array(ground) / 255
+        behind = np.array(ground) / 255 if values.shape[2] == 3 else LUMINANCE @ np.array(ground) / 255
         values = values * picture.alpha[..., None] + behind * (1 - picture.alpha[..., None])
     if channels == 1 and values.shape[2] == 3:
-        values = (values @ _LUMINANCE)[..., None]
+        values = (values @ LUMINANCE)[..., None]
     planes = [_resized(values[..., plane].astype(np.float32), size) for plane in range(values.shape[2])]
     return planes[0] if channels == 1 else np.stack(planes * (3 // len(planes)), axis=2)
 

@@ -23,7 +23,8 @@ from cortigraph.train.data.image import ImageDecoder
 from cortigraph.train.data.problems import DataError, Problems
 from cortigraph.train.data.sources import find_sources, hash_sources, paths_in
 from cortigraph.train.data.spec import DataSpec, InputSpec
-from cortigraph.train.data.split import SPLITS, assign_splits, check_classes, check_leaks
+from cortigraph.train.data.split import assign_splits, check_classes, check_leaks
+from cortigraph.train.data.split_spec import SPLITS
 from cortigraph.train.data.statistics import LENGTH, describe
 from cortigraph.train.data.table import Listing, check_cells, list_samples, source_of
 

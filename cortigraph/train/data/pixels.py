@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -240,8 +240,13 @@ def _levels(image: Any) -> int:
     return int(image.tile[0].args[1]) if int(image.tile[0].args[1]) > 255 else 0
 
 
-def _file(source: Path | bytes) -> BinaryIO:
-    return BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+def _file(source: Path | bytes) -> Path | BytesIO:
+    return BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
 
 
 def _tags(image: Any) -> Any:
@@ -262,6 +267,6 @@ def _short(error: Exception, source: Path | bytes) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if "cannot identify" not in text:
         return text[:100]
-    with _file(source) as opened:
-        tiff = opened.read(4) in (b"II*\0", b"MM\0*")
+    head = source[:4] if isinstance(source, bytes) else _head(source)
+    tiff = head in (b"II*\0", b"MM\0*")
     return "a TIFF of a kind that is not known, such as 64-bit or several floats a pixel" if tiff else "unknown format"

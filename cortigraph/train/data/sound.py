@@ -90,6 +90,8 @@ def measure(source: Path | Content) -> tuple[int, int]:
 
 def short(error: Exception) -> str:
     """What libsndfile says is wrong, without the file's name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     text = str(error).rsplit(": ", 1)[-1].strip()
     if "not recognised" in text or "regular file" in text:  # the latter is said of text whose name ends in .mp3
         return "unknown format"

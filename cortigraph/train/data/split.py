@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from cortigraph.train.data.folder import SPLIT_NAMES
 from cortigraph.train.data.labels import normal
 from cortigraph.train.data.problems import Problems
-from cortigraph.train.data.spec import SplitSpec
+from cortigraph.train.data.split_spec import SPLITS, SplitSpec
 from cortigraph.train.data.table import Listing
 
-__all__ = ["SPLITS", "assign_splits", "check_classes", "check_leaks"]
-
-SPLITS = ("train", "valid", "test")
+__all__ = ["assign_splits", "check_classes", "check_leaks"]
 
 Codes = NDArray[np.int8]
 

@@ -11,7 +11,8 @@ from cortigraph.train.data.folder import list_folder
 from cortigraph.train.data.labels import normal_cells, notes_on_classes
 from cortigraph.train.data.problems import DataError, Problems
 from cortigraph.train.data.reading import columns_of, read_columns
-from cortigraph.train.data.spec import DataSpec, SplitSpec
+from cortigraph.train.data.spec import DataSpec
+from cortigraph.train.data.split_spec import SplitSpec
 
 __all__ = ["Listing", "check_cells", "list_samples", "source_of"]
 
