@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cortigraph.regions.adapters.regions import Regions
     from cortigraph.tables.base import Progress
     from cortigraph.train.cluster import Cluster
+    from cortigraph.train.data.listed import Sample
 
 __all__ = ["Brain"]
 
@@ -313,7 +314,7 @@ class Brain:
             progress=progress,
         )
 
-    def predict(self, pathway: str, samples: Sequence[Mapping[str, str | Path]]) -> list[Prediction]:
+    def predict(self, pathway: str, samples: Sequence[Sample]) -> list[Prediction]:
         """What a pathway says of new samples.
 
         Args:

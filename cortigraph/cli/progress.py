@@ -60,6 +60,8 @@ class SolveProgress:
         """The search begins, or goes on."""
         total = problem.scene.budget.trials
         self._bars.update(self._trials, description=f"{self._title}trials", completed=done, total=total, told="")
+        for note in problem.dataset.notes:
+            self._bars.console.print(f"{self._title}note: {note}", markup=False, highlight=False, soft_wrap=True)
         if done:
             self._bars.console.print(f"{self._title}going on after {done} trials")
 

@@ -100,17 +100,29 @@ def _read(path: Path, trials: int | None, seconds: float | None, seed: int | Non
 def _rehearse(brain: Brain, scene: Scene, as_json: bool) -> None:
     """Checks the scene, and says what would be tried and what it may cost."""
     from cortigraph.cli.rank import show_ranking
+    from cortigraph.reasoning.solving.problem import pose
 
+    notes = pose(brain.store, scene, brain.home.cache).dataset.notes
     ranked = brain.rank_regions(scene)
     known = [one.seconds for advice in ranked.values() for one in advice.regions if one.seconds]
     estimate = sum(known) / len(known) * scene.budget.trials if known else None
     if as_json:
         told = {slot: advice.told(1) for slot, advice in ranked.items()}
         typer.echo(
-            json.dumps({"scene": scene.key, "regions": told, "trials": scene.budget.trials, "seconds": estimate})
+            json.dumps(
+                {
+                    "scene": scene.key,
+                    "regions": told,
+                    "trials": scene.budget.trials,
+                    "seconds": estimate,
+                    "notes": notes,
+                }
+            )
         )
         return
     show_ranking(ranked, 1)
+    for note in notes:
+        typer.echo(f"note: {note}")
     cost = f"about {estimate:.0f} s, as like regions took" if estimate else "unknown: nothing like it was trained yet"
     typer.echo(f"{scene.budget.trials} trials; cost: {cost}. Nothing was trained.")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cortigraph.tables.base import Source
     from cortigraph.tables.frames import TableSource
 
-__all__ = ["SourceSpec", "open_sources", "open_table"]
+__all__ = ["SourceSpec", "format_of", "open_sources", "open_table"]
 
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -126,6 +126,17 @@ def open_table(path: Path, spec: TableSpec | None = None, *, name: str = "table"
     return _read(name, SourceSpec(path=[], **told), Found(places, found.problems))
 
 
+def format_of(path: Path) -> Format | None:
+    """What a file holds, by its name; `None` where that does not tell.
+
+    Example:
+        >>> format_of(Path("people.CSV.gz")), format_of(Path("people.png"))
+        ('csv', None)
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    return _SUFFIXES.get(suffixes[-1] if suffixes else "")
+
+
 def _given(tables: Mapping[str, object], problems: list[str]) -> dict[str, TableSource]:
     from cortigraph.tables.frames import sources_of
 
@@ -212,10 +223,7 @@ def _check_name(name: str) -> None:
 
 
 def _format_by_name(found: Found, problems: list[str]) -> Format | None:
-    formats = {}
-    for place in found.places:
-        suffixes = [suffix.lower() for suffix in place.path.suffixes if suffix.lower() != ".gz"]
-        formats[place.label] = _SUFFIXES.get(suffixes[-1] if suffixes else "")
+    formats = {place.label: format_of(place.path) for place in found.places}
     unknown = [label for label, known in formats.items() if known is None]
     if unknown:
         problems.append(f"{unknown[0]} does not tell its format; give `format`: {', '.join(FORMATS)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -16,8 +17,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cortigraph.train.data.clips import Clip, short
+from cortigraph.train.data.clips import Clip
+from cortigraph.train.data.contents import Content
 from cortigraph.train.data.problems import DataError
+from cortigraph.train.data.sound import measure, opened, whole
 from cortigraph.train.data.spec import InputSpec
 
 __all__ = ["AudioDecoder", "log_mel", "mel_filters"]
@@ -25,6 +28,7 @@ __all__ = ["AudioDecoder", "log_mel", "mel_filters"]
 _SIZE = (64, 64)  # mel bands, frames when the user names no size
 _RATE = 16_000  # Hz, at most, when the user names no rate
 _LONGEST = 10.0  # seconds, at most, when the user names no length
+_LARGEST_TERM = 100_000
 _FLOOR = 1e-5  # power below which it is silence: its logarithm would only tell rounding errors apart
 
 
@@ -53,7 +57,7 @@ class AudioDecoder:
         return (1, *self.size)
 
     @classmethod
-    def settle(cls, spec: InputSpec, files: Sequence[Path | Clip]) -> AudioDecoder:
+    def settle(cls, spec: InputSpec, files: Sequence[Path | Clip | Content]) -> AudioDecoder:
         """Fills in what the user left out, from the files' headers."""
         if spec.sample_rate is not None and spec.seconds is not None:
             return cls(spec.size or _SIZE, spec.sample_rate, spec.seconds)
@@ -64,11 +68,11 @@ class AudioDecoder:
         seconds = spec.seconds or min(_LONGEST, max(0.1, math.ceil(fits_most * 100) / 100))
         return cls(spec.size or _SIZE, rate, seconds)
 
-    def decode(self, source: Path | Clip | str) -> NDArray[np.float32]:
+    def decode(self, source: Path | Clip | Content | str) -> NDArray[np.float32]:
         """One sound.
 
         Args:
-            source: Its path, or the part of a file that it is.
+            source: Its path, the part of a file that it is, or its content.
 
         Returns:
             (1, mel bands, frames): natural logarithm of the power.
@@ -76,21 +80,16 @@ class AudioDecoder:
         Raises:
             DataError: The file is not a sound that can be read, has no samples, or holds NaN or infinity.
         """
-        import soundfile
-
-        path = source if isinstance(source, Clip) else Path(source)
+        sound = Path(source) if isinstance(source, str) else source
         try:
-            if isinstance(path, Clip):
-                wave, rate = path.read()
-            else:
-                wave, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-        except (OSError, RuntimeError, TypeError) as error:
-            raise DataError(f"{path} is not a sound that can be read ({short(error)}){_guess(path)}") from None
+            wave, rate = sound.read() if isinstance(sound, Clip) else _read(sound)
+        except DataError as error:
+            raise DataError(f"{sound} is not a sound that can be read ({error}){_guess(sound)}") from None
         if not wave.size:
-            raise DataError(f"{path} holds no sound: 0 samples")
+            raise DataError(f"{sound} holds no sound: 0 samples")
         mono = wave.mean(axis=1)
         if not np.isfinite(mono).all():
-            raise DataError(f"{path} holds {int((~np.isfinite(mono)).sum())} samples that are NaN or infinite")
+            raise DataError(f"{sound} holds {int((~np.isfinite(mono)).sum())} samples that are NaN or infinite")
         return log_mel(self._fitted(mono, rate), self.sample_rate, self.size)[None]
 
     def _fitted(self, mono: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
@@ -99,8 +98,9 @@ class AudioDecoder:
         needed = round(self.seconds * self.sample_rate)
         mono = mono[: math.ceil(self.seconds * rate) + rate]  # what is cut anyway need not be resampled
         if rate != self.sample_rate:
-            common = math.gcd(rate, self.sample_rate)
-            mono = resample_poly(mono, self.sample_rate // common, rate // common).astype(np.float32)
+            # of rates that share no divisor, a fraction that is as good as equal: the filter is as long as its terms
+            ratio = Fraction(self.sample_rate, rate).limit_denominator(_LARGEST_TERM)
+            mono = resample_poly(mono, ratio.numerator, ratio.denominator).astype(np.float32)
         mono = mono[:needed]
         return np.pad(mono, (0, needed - len(mono)))
 
@@ -182,27 +182,30 @@ def _hann(window: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
 
 
-def _headers(files: Sequence[Path | Clip]) -> list[tuple[int, float]]:
+def _headers(sources: Sequence[Path | Clip | Content]) -> list[tuple[int, float]]:
     """Samples per second, and seconds, of each that can be read; a file is opened once for all its clips."""
     heads = lru_cache(maxsize=None)(_header)
     found = []
-    for each in files:
-        head = heads(each.path if isinstance(each, Clip) else each)
+    for each in sources:
+        head = _header(each) if isinstance(each, Content) else heads(each.path if isinstance(each, Clip) else each)
         if head is not None:
             found.append((head[0], each.length / head[0] if isinstance(each, Clip) else head[1]))
     return found
 
 
-def _header(path: Path) -> tuple[int, float] | None:
-    import soundfile
-
+def _header(source: Path | Content) -> tuple[int, float] | None:
     try:
-        info = soundfile.info(str(path))
-        return int(info.samplerate), float(info.frames / info.samplerate)
-    except (OSError, RuntimeError, TypeError):
+        samples, rate = measure(source)
+    except DataError:
         return None  # reported, with its row, when it is decoded
+    return rate, samples / rate
 
 
-def _guess(path: Path | Clip) -> str:
+def _read(source: Path | Content) -> tuple[NDArray[np.float32], int]:
+    with opened(source) as sound:
+        return whole(sound), int(sound.samplerate)
+
+
+def _guess(source: Path | Clip | Content) -> str:
     pictures = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-    return "; its name says picture: is the modality image?" if path.suffix.lower() in pictures else ""
+    return "; its name says picture: is the modality image?" if source.suffix.lower() in pictures else ""

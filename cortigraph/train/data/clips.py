@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.train.data.files import Progress, find_files, refusal_of
-from cortigraph.train.data.problems import Problems
+from cortigraph.train.data.problems import DataError, Problems
+from cortigraph.train.data.sound import measure, opened, part, short
 from cortigraph.train.data.spec import InputSpec
 from cortigraph.train.data.table import Listing
 
-__all__ = ["Clip", "find_clips", "hash_clips", "short"]
+__all__ = ["Clip", "find_clips", "hash_clips"]
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,10 @@ class Clip:
         """The clip, (samples, channels), and samples per second.
 
         Raises:
-            OSError, RuntimeError: The file can't be read.
+            DataError: The file can't be read.
         """
-        import soundfile
-
-        with soundfile.SoundFile(str(self.path)) as opened:
-            return _part(opened, self), int(opened.samplerate)
+        with opened(self.path) as sound:
+            return _clip(sound, self), int(sound.samplerate)
 
 
 def find_clips(listing: Listing, name: str, item: InputSpec, outside: bool, problems: Problems) -> list[Clip | None]:
@@ -104,37 +103,33 @@ def hash_clips(listing: Listing, clips: Sequence[Clip | None], problems: Problem
         if isinstance(found, str):
             hashes[row] = found
         else:
-            problems.add(f"{listing.where(row)}: {clips[row]} cannot be read ({short(found)})")
+            problems.add(f"{listing.where(row)}: {clips[row]} cannot be read ({found})")
         if done % 64 == 0 or done == len(clips):
             progress("reading", done, len(clips))
     return hashes
 
 
-def _in_order(clips: Sequence[Clip | None]) -> Iterator[tuple[int, str | Exception]]:
-    import soundfile
-
+def _in_order(clips: Sequence[Clip | None]) -> Iterator[tuple[int, str | DataError]]:
     rows: dict[Path, list[tuple[int, int]]] = {}
     for row, clip in enumerate(clips):
         if clip is not None:
             rows.setdefault(clip.path, []).append((clip.start, row))
     for path, places in rows.items():
-        with soundfile.SoundFile(str(path)) as opened:  # its header has been read before
+        with opened(path) as sound:  # its header has been read before
             for _, row in sorted(places):
                 clip = clips[row]
                 assert clip is not None
                 try:
-                    yield row, _hash(_part(opened, clip), int(opened.samplerate))
-                except (OSError, RuntimeError) as error:
-                    yield row, error
+                    found: str | DataError = _hash(_clip(sound, clip), int(sound.samplerate))
+                except (DataError, OSError, RuntimeError) as error:
+                    found = error if isinstance(error, DataError) else DataError(short(error))
+                yield row, found
 
 
-def _part(opened: Any, clip: Clip) -> NDArray[np.float32]:
-    if opened.tell() != clip.start:
-        opened.seek(clip.start)
-    wave: NDArray[np.float32] = opened.read(clip.length, dtype="float32", always_2d=True)
-    if len(wave) < clip.length:
-        raise RuntimeError(f"it ends after {len(wave)} of {clip.length} samples: the file is cut short")
-    return wave
+def _clip(sound: Any, clip: Clip) -> NDArray[np.float32]:
+    if sound.tell() != clip.start:
+        sound.seek(clip.start)
+    return part(sound, clip.length)
 
 
 def _hash(wave: NDArray[np.float32], rate: int) -> str:
@@ -171,16 +166,8 @@ def _whole(listing: Listing, column: str, row: int, least: int, problems: Proble
 
 
 def _size(path: Path, problems: Problems) -> int | None:
-    import soundfile
-
     try:
-        return int(soundfile.info(str(path)).frames)
-    except (OSError, RuntimeError, TypeError) as error:
-        problems.add(f"{path} is not a sound that can be read ({short(error)})")
+        return measure(path)[0]
+    except DataError as error:
+        problems.add(f"{path} is not a sound that can be read ({error})")
         return None
-
-
-def short(error: Exception) -> str:
-    """What libsndfile says is wrong, without the file's name."""
-    text = str(error).rsplit(": ", 1)[-1]
-    return "unknown format" if "not recognised" in text else text[:100]

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from cortigraph.regions.ports import Axis, Port
 from cortigraph.train.data.decode import Transform
+from cortigraph.train.data.listed import ListedSamples, Sample
 from cortigraph.train.data.problems import DataError, Problems
-from cortigraph.train.data.split import SPLITS
+from cortigraph.train.data.split_spec import SPLITS
 
 __all__ = ["FORMAT", "Dataset", "decode_inputs"]
 
-FORMAT = 1  # of the folder; part of the fingerprint, so that an older folder is never taken for a newer one
+FORMAT = 2  # of the folder. 1 had pictures of more than 8 bits in 8, and transparent ones on black
+_READABLE = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Dataset:
         splits: (samples,) of indices into train, valid, test.
         statistics: (64,) numbers that lie near those of like data sets.
         fingerprint: 64 hexadecimal digits: equal if and only if rows, files and preprocessing are.
+        notes: What a user should know of how it was read.
     """
 
     folder: Path
@@ -47,6 +50,7 @@ class Dataset:
     splits: NDArray[np.int8]
     statistics: NDArray[np.float32]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.target)
@@ -102,16 +106,20 @@ class Dataset:
         return self.transforms[name]
 
     @classmethod
-    def open(cls, folder: Path) -> Dataset:
+    def open(cls, folder: Path, formats: Sequence[int] = _READABLE) -> Dataset:
         """Opens what `load` has made.
+
+        Args:
+            folder: Where it lies.
+            formats: Which are taken: all that were ever written, when left out.
 
         Raises:
             DataError: The folder is not there or damaged.
         """
         try:
             told = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-            if told["format"] != FORMAT:
-                raise ValueError(f"format {told['format']}, expected {FORMAT}")
+            if told["format"] not in formats:
+                raise ValueError(f"format {told['format']}, expected {' or '.join(map(str, formats))}")
             transforms = {name: Transform.from_json(values) for name, values in told["transforms"].items()}
             opened = cls(
                 folder=folder,
@@ -122,6 +130,7 @@ class Dataset:
                 splits=_map(folder / "splits.npy"),
                 statistics=_map(folder / "statistics.npy"),
                 fingerprint=told["fingerprint"],
+                notes=tuple(told.get("notes", ())),
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DataError(f"{folder} is not a data set, or damaged ({error}); load it again from its files") from None
@@ -135,6 +144,7 @@ class Dataset:
             "format": FORMAT,
             "fingerprint": self.fingerprint,
             "classes": self.classes,
+            "notes": list(self.notes),
             "transforms": {name: transform.to_json() for name, transform in self.transforms.items()},
         }
         (self.folder / "dataset.json").write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -153,14 +163,12 @@ def _port(name: str, transform: Transform) -> Port:
     )
 
 
-def decode_inputs(
-    transforms: Mapping[str, Transform], rows: Sequence[Mapping[str, Path | str]]
-) -> dict[str, NDArray[Any]]:
+def decode_inputs(transforms: Mapping[str, Transform], rows: Sequence[Sample]) -> dict[str, NDArray[Any]]:
     """New samples, brought to the form that the data set's own have.
 
     Args:
         transforms: Input name → what turns its files or texts into values; a data set's, or a pathway's.
-        rows: Per sample, input name → path of its file (or, for text, the text).
+        rows: Per sample, input name → path of its file (or, for text, the text); or the rows of a table.
 
     Returns:
         Input name → (samples, …), standardised.
@@ -173,16 +181,19 @@ def decode_inputs(
     """
     problems = Problems()
     decoded: dict[str, list[NDArray[Any]]] = {name: [] for name in transforms}
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows):
+        where = rows.where(number) if isinstance(rows, ListedSamples) else f"sample {number + 1}"
         for name in sorted(set(row) - set(decoded)):
-            problems.add(f"sample {number}: no input {name!r}; there are: {', '.join(decoded)}")
+            problems.add(f"{where}: no input {name!r}; there are: {', '.join(decoded)}")
         for name, values in decoded.items():
             if name not in row:
-                problems.add(f"sample {number}: input {name!r} is missing")
+                problems.add(f"{where}: input {name!r} is missing")
                 continue
-            found = problems.attempt(lambda name=name, row=row: transforms[name](row[name]))  # type: ignore[misc]
-            if found is not None:
-                values.append(found)
+            try:
+                values.append(transforms[name](row[name]))
+            except DataError as error:
+                for problem in error.problems:
+                    problems.add(f"{where}: {problem}")
     if not rows:
         problems.add("no samples; expected at least one")
     problems.check()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cortigraph.train.data.audio import AudioDecoder
 from cortigraph.train.data.clips import Clip
+from cortigraph.train.data.contents import Content
 from cortigraph.train.data.files import Progress, in_threads
 from cortigraph.train.data.image import ImageDecoder
 from cortigraph.train.data.problems import DataError, Problems
@@ -21,7 +22,7 @@ from cortigraph.train.data.text import TextDecoder
 
 __all__ = ["Decoder", "Source", "Transform", "decode_all", "decode_one", "settle", "standardise"]
 
-Source = Path | Clip | str
+Source = Path | Clip | Content | str
 Decoder = ImageDecoder | AudioDecoder | TextDecoder
 _DECODERS: dict[str, type[Decoder]] = {"image": ImageDecoder, "audio": AudioDecoder, "text": TextDecoder}
 _CHUNK = 256  # rows handled at once when a whole array is gone through: it may be larger than memory
@@ -87,11 +88,25 @@ class Transform:
         return cls(values["column"], decoder, tuple(values["mean"]), tuple(values["std"]))
 
 
-def settle(spec: InputSpec, files: Sequence[Path | Clip | None]) -> Decoder:
-    """The decoder of an input, with what the user left out taken from the files."""
+def settle(
+    spec: InputSpec, sources: Sequence[Any], train: NDArray[np.int64], progress: Progress
+) -> tuple[Decoder, list[str]]:
+    """The decoder of an input, with what the user left out taken from the files.
+
+    Args:
+        spec: What the user wrote.
+        sources: One per row, or None; empty for texts of a table.
+        train: Rows of the train split: of pictures, no other row may say how they are scaled.
+        progress: Told how far it is.
+
+    Returns:
+        The decoder, and what the user should know of it.
+    """
+    if spec.modality == "image":
+        return ImageDecoder.settle(spec, sources, train, progress)
     if spec.modality == "audio":
-        return AudioDecoder.settle(spec, [each for each in files if each is not None])
-    return _DECODERS[spec.modality].settle(spec, [path for path in files if isinstance(path, Path)])
+        return AudioDecoder.settle(spec, [each for each in sources if each is not None]), []
+    return TextDecoder.settle(spec), []
 
 
 def decode_one(decoder: Decoder, source: Source) -> NDArray[Any]:
@@ -102,6 +117,8 @@ def decode_one(decoder: Decoder, source: Source) -> NDArray[Any]:
     """
     if isinstance(decoder, AudioDecoder):
         return decoder.decode(source)
+    if isinstance(decoder, TextDecoder):
+        return decoder.decode(str(source))
     if isinstance(source, Clip):
         raise DataError(f"{source} is a clip of a sound, but the input takes {decoder.modality}")
     return decoder.decode(source)

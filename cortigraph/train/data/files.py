@@ -13,7 +13,7 @@ from typing import TypeVar
 from cortigraph.train.data.problems import Problems
 from cortigraph.train.data.table import Listing
 
-__all__ = ["Progress", "find_files", "hash_files", "in_threads", "refusal_of", "signature"]
+__all__ = ["Progress", "find_files", "in_threads", "refusal_of", "signature"]
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
@@ -32,12 +32,16 @@ def find_files(listing: Listing, column: str, outside: bool, problems: Problems)
         problems: Takes each row whose file is missing or out of bounds.
 
     Returns:
-        One path per row; None where there is none that may be read.
+        One path per row; None where there is none that may be read, or the table holds the content itself.
     """
     root = os.path.realpath(listing.root)
     real = lru_cache(maxsize=4096)(os.path.realpath)  # of folders: most files share one
+    contents = listing.contents.get(column)
     found: list[Path | None] = []
     for row, cell in enumerate(listing.columns[column]):
+        if contents is not None and contents.held[row]:
+            found.append(None)
+            continue
         path = Path(root, cell)
         reason = _refusal(path, cell, root, outside, real)
         found.append(None if reason else path)
@@ -73,30 +77,6 @@ def _refusal(path: Path, cell: str, root: str, outside: bool, real: Callable[[st
     except OSError as error:
         return f"{cell[:200]!r} is not a path that can be read: {error.strerror}"
     return ""
-
-
-def hash_files(listing: Listing, files: Sequence[Path | None], problems: Problems, progress: Progress) -> list[str]:
-    """SHA-256 of each file's bytes; an empty text where there is no file.
-
-    Args:
-        listing: The samples, for messages.
-        files: One path per row, or None.
-        problems: Takes files that cannot be read.
-        progress: Told how far it is.
-    """
-    unique = [path for path in dict.fromkeys(files) if path is not None]
-    hashes = dict(zip(unique, in_threads(_hash_of, unique, "reading", progress), strict=True))
-    for row, path in enumerate(files):
-        if path is not None and not hashes[path]:
-            problems.add(f"{listing.where(row)}: {path} cannot be read; check its permissions")
-    return ["" if path is None else hashes[path] for path in files]
-
-
-def _hash_of(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
 
 
 def signature(paths: Iterable[str]) -> str:

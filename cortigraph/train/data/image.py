@@ -1,23 +1,29 @@
-"""Image files to arrays: any format that Pillow reads, to float32 [channel, height, width] in 0…1."""
+"""Image files to arrays: any format that Pillow reads, to float32 [channel, height, width], mostly in 0…1.
+
+What the values mean and what lies behind transparent pixels is settled once for a column, over its training rows, and
+stays with the decoder: a picture is never scaled by itself, and nothing is clipped.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from statistics import median
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cortigraph.train.data.contents import Content
+from cortigraph.train.data.files import Progress
+from cortigraph.train.data.pixels import Picture, read_picture
 from cortigraph.train.data.problems import DataError
-from cortigraph.train.data.spec import InputSpec
+from cortigraph.train.data.spec import Colour, InputSpec
+from cortigraph.train.data.survey import BLACK, BYTE, LUMINANCE, Range, span, survey, within
 
 __all__ = ["ImageDecoder"]
 
-_LARGEST = 64  # pixels on the longer side when the user names no size
+_SHORT = (0.0, 65535.0)
 
 
 @dataclass(frozen=True)
@@ -27,10 +33,17 @@ class ImageDecoder:
     Args:
         size: Height and width in pixels.
         channels: 1 (grey) or 3 (red, green, blue).
+        depth: What the values of all pictures are, such as `16-bit`; `any` where the user told their range; empty where
+            nothing is known of others: then 16 bits are taken whole, floats as 0…1, and the ground is black.
+        range: What becomes 0 and 1.
+        background: Behind transparent pixels; `None` where no training row has any.
     """
 
     size: tuple[int, int]
     channels: int
+    depth: str = ""
+    range: Range = BYTE
+    background: Colour | None = None
 
     modality: ClassVar[str] = "image"
     axes: ClassVar[tuple[str, ...]] = ("channel", "height", "width")
@@ -42,90 +55,154 @@ class ImageDecoder:
         """(channels, height, width)."""
         return (self.channels, *self.size)
 
-    @classmethod
-    def settle(cls, spec: InputSpec, files: Sequence[Path]) -> ImageDecoder:
-        """Fills in what the user left out, from the images' headers."""
-        if spec.size is not None and spec.channels is not None:
-            return cls(spec.size, spec.channels)
-        heads = [head for head in map(_header, files) if head is not None]
-        if spec.size is not None or not heads:
-            size = spec.size or (_LARGEST, _LARGEST)
-        else:
-            height, width = median(head[0] for head in heads), median(head[1] for head in heads)
-            shrink = min(1.0, _LARGEST / max(height, width))
-            size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
-        return cls(size, spec.channels or (1 if all(head[2] for head in heads) else 3))
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What was settled beyond the usual: nothing for pictures of 8 bits without transparency."""
+        usual = ImageDecoder(self.size, self.channels, "8-bit").to_json()
+        return {name: value for name, value in self.to_json().items() if value != usual[name]}
 
-    def decode(self, source: Path | str) -> NDArray[np.float32]:
-        """One file.
+    @classmethod
+    def settle(
+        cls, spec: InputSpec, sources: Sequence[Path | Content | None], train: NDArray[np.int64], progress: Progress
+    ) -> tuple[ImageDecoder, list[str]]:
+        """Fills in what the user left out, from the images' headers and the training rows' pixels.
 
         Args:
-            source: Path of the image.
+            spec: What the user wrote.
+            sources: One per row, or None.
+            train: The rows that may tell anything.
+            progress: Told how far it is.
 
         Returns:
-            (channels, height, width) in 0…1.
+            The decoder, and what the user should know of it.
+        """
+        found = survey(spec, sources, train, progress)
+        return cls(found.size, found.channels, found.depth, found.range, found.background), found.notes(spec)
+
+    def decode(self, source: Path | Content | str) -> NDArray[np.float32]:
+        """One image.
+
+        Args:
+            source: Its path, or its content.
+
+        Returns:
+            (channels, height, width); what lies in `range` in 0…1, the rest beyond.
 
         Raises:
-            DataError: The file is not an image that can be read.
+            DataError: It is not an image that can be read, or not of the kind that the others are.
         """
-        from PIL import Image, ImageOps
-
-        path = Path(source)
+        source = Path(source) if isinstance(source, str) else source
         try:
-            with Image.open(BytesIO(path.read_bytes())) as opened:
-                upright = ImageOps.exif_transpose(opened)  # cameras store the turn beside the pixels
-                values = _pixels(upright, self.channels, self.size)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path} is not an image that can be read ({_short(error)}){_guess(path)}") from None
-        return values
+            picture = read_picture(within(source))
+        except DataError as error:
+            raise DataError(f"{source} is not an image that can be read ({error}){_guess(source)}") from None
+        try:
+            return self._laid_out(picture)
+        except DataError as error:
+            raise DataError(f"{source} {error}") from None
+
+    def _laid_out(self, picture: Picture) -> NDArray[np.float32]:
+        low, high = self._range(picture)
+        ground = self._ground(picture)
+        if picture.depth == "8-bit":
+            values = _small(picture.pixels, ground, self.channels, self.size)
+            values = (values - np.float32(low)) / np.float32(high - low)
+        else:
+            values = _large(picture, (low, high), ground, self.channels, self.size)
+        return values[None] if self.channels == 1 else np.ascontiguousarray(values.transpose(2, 0, 1))
+
+    def _range(self, picture: Picture) -> Range:
+        if not self.depth:
+            return _range_alone(picture)
+        if self.depth not in ("any", picture.depth):
+            raise DataError(
+                f"has {picture.depth} values, but what was learned from has {self.depth}; convert it, or give `range: "
+                "[low, high]` for the input if the values mean the same"
+            )
+        low, high = self.range
+        if picture.depth != "8-bit" and not 2 * low - high <= np.median(picture.pixels) <= 2 * high - low:
+            raise DataError(
+                f"has values of {span(picture.pixels.min(), picture.pixels.max())}, far from the {span(low, high)} "
+                "of what was learned from; scale it alike"
+            )
+        return self.range
+
+    def _ground(self, picture: Picture) -> Colour:
+        if picture.transparent and self.background is None and self.depth:
+            raise DataError(
+                "has transparent pixels, and no picture of the training rows has: what is behind them is not known; "
+                "lay it on a ground, or give `background: white` (or another) for the input"
+            )
+        return self.background or BLACK
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` takes."""
-        return {"size": list(self.size), "channels": self.channels}
+        return {
+            "size": list(self.size),
+            "channels": self.channels,
+            "depth": self.depth,
+            "range": list(self.range),
+            "background": None if self.background is None else list(self.background),
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ImageDecoder:
         """The decoder that gave these values."""
-        return cls((values["size"][0], values["size"][1]), values["channels"])
+        size, ground = (values["size"][0], values["size"][1]), values.get("background")
+        if "range" not in values:  # decoded before there was one
+            return cls(size, values["channels"])
+        low, high = values["range"]
+        return cls(size, values["channels"], values["depth"], (low, high), ground and (ground[0], ground[1], ground[2]))
 
 
-def _pixels(image: Any, channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
+def _range_alone(picture: Picture) -> Range:
+    """How a picture is scaled where nothing is known of others."""
+    if picture.depth == "8-bit":
+        return BYTE
+    alone = (0.0, 1.0) if picture.depth == "float" else _SHORT
+    if picture.pixels.max(initial=0) > alone[1]:
+        raise DataError(
+            f"has {picture.depth} values up to {picture.pixels.max():.6g}; expected {span(*alone)}, as nothing is "
+            "known of others; solve the scene again, which finds the range of its training rows"
+        )
+    return alone
+
+
+def _small(image: Any, ground: Colour, channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
+    """A picture of 8 bits, in 0…255."""
     from PIL import Image
 
-    if image.mode in ("I;16", "I;16B", "I", "F"):  # Pillow's own conversion to 8 bits would clip at 255
-        deep = np.asarray(image, dtype=np.float32)
-        if not np.isfinite(deep).all():
-            raise ValueError("it holds NaN or infinite values")
-        top = 1.0 if image.mode == "F" and deep.max(initial=0) <= 1 else 65535.0
-        image = Image.fromarray((deep / top * 255).clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or (image.mode == "P" and "transparency" in image.info):
-        over = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", over.size, (0, 0, 0, 255)), over)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (*ground, 255)), image)
     image = image.convert("L" if channels == 1 else "RGB")
     if image.size != (size[1], size[0]):
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    values = np.asarray(image, dtype=np.float32) / np.float32(255)
-    return values[None] if channels == 1 else np.ascontiguousarray(values.transpose(2, 0, 1))
+    return np.asarray(image, dtype=np.float32)
 
 
-def _header(path: Path) -> tuple[int, int, bool] | None:
+def _large(
+    picture: Picture, limits: Range, ground: Colour, channels: int, size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """A picture of more bits, in 0…1 where its range is kept to."""
+    values = (picture.pixels - limits[0]) / (limits[1] - limits[0])  # before float32, which has 24 bits only
+    if picture.alpha is not None:
+        behind = np.array(ground) / 255 if values.shape[2] == 3 else LUMINANCE @ np.array(ground) / 255
+        values = values * picture.alpha[..., None] + behind * (1 - picture.alpha[..., None])
+    if channels == 1 and values.shape[2] == 3:
+        values = (values @ LUMINANCE)[..., None]
+    planes = [_resized(values[..., plane].astype(np.float32), size) for plane in range(values.shape[2])]
+    return planes[0] if channels == 1 else np.stack(planes * (3 // len(planes)), axis=2)
+
+
+def _resized(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) >= 5 if image.format == "JPEG" else False
-            grey = image.mode in ("1", "L", "LA", "I", "I;16", "I;16B", "F")
-            return (width, height, grey) if turned else (height, width, grey)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None  # reported, with its row, when it is decoded
+    if plane.shape == size:
+        return plane
+    resized = Image.fromarray(plane).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.float32)
 
 
-def _short(error: Exception) -> str:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return "unknown format" if "cannot identify" in text else text[:100]
-
-
-def _guess(path: Path) -> str:
+def _guess(source: Path | Content) -> str:
     sounds = {".wav", ".flac", ".ogg", ".mp3", ".aiff"}
-    return "; its name says sound: is the modality audio?" if path.suffix.lower() in sounds else ""
+    return "; its name says sound: is the modality audio?" if source.suffix.lower() in sounds else ""

@@ -16,7 +16,7 @@ from cortigraph.train.data.mot.tracking import MotSpec, Tracking, load_mot
 from cortigraph.train.data.problems import Problems
 from cortigraph.train.data.sources import find_sources
 from cortigraph.train.data.spec import DataSpec
-from cortigraph.train.data.table import list_samples
+from cortigraph.train.data.table import check_cells, list_samples
 
 __all__ = ["AnyData", "AnySpec", "check_any", "load_any", "seconds_to_load"]
 
@@ -62,7 +62,9 @@ def check_any(spec: AnySpec, base: Path) -> None:
         load_mot(spec, base)
         return
     problems = Problems()
-    find_sources(spec, list_samples(spec, base), problems)
+    listing = list_samples(spec, base)
+    check_cells(listing, problems)
+    find_sources(spec, listing, problems)
     problems.check()
 
 

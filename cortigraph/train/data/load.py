@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,21 @@ from numpy.typing import NDArray
 from cortigraph.train.data.clips import Clip, hash_clips
 from cortigraph.train.data.dataset import FORMAT, Dataset
 from cortigraph.train.data.decode import Decoder, Source, decode_all, settle, standardise
-from cortigraph.train.data.files import Progress, hash_files, signature
+from cortigraph.train.data.files import Progress, signature
 from cortigraph.train.data.folder import folders_in
+from cortigraph.train.data.image import ImageDecoder
 from cortigraph.train.data.problems import DataError, Problems
-from cortigraph.train.data.sources import find_sources
-from cortigraph.train.data.spec import DataSpec
-from cortigraph.train.data.split import SPLITS, assign_splits, check_classes, check_leaks
+from cortigraph.train.data.sources import find_sources, hash_sources, paths_in
+from cortigraph.train.data.spec import DataSpec, InputSpec
+from cortigraph.train.data.split import assign_splits, check_classes, check_leaks
+from cortigraph.train.data.split_spec import SPLITS
 from cortigraph.train.data.statistics import LENGTH, describe
-from cortigraph.train.data.table import Listing, list_samples, source_of
+from cortigraph.train.data.table import Listing, check_cells, list_samples, source_of
 
 __all__ = ["load"]
+
+_PRINT = 1  # of fingerprints; a data set whose meaning a new version does not change keeps its own
+_ROWS = 1 << 16  # of a column that are handled at once
 
 
 def load(spec: DataSpec, base: Path, cache: Path, progress: Progress | None = None) -> Dataset:
@@ -55,11 +60,11 @@ def load(spec: DataSpec, base: Path, cache: Path, progress: Progress | None = No
         return known
     # What the file system says is noted before anything is read: a file that changes meanwhile is then read again.
     watch = _Watch.of_source(spec, base)
-    samples = _Samples(spec, list_samples(spec, base), progress or (lambda what, done, whole: None))
+    cache.mkdir(parents=True, exist_ok=True)
+    samples = _Samples(spec, list_samples(spec, base, cache), progress or (lambda what, done, whole: None))
     watch.add(samples.seen, samples.signature)
     fingerprint = samples.fingerprint()
     folder = cache / fingerprint[:20]
-    cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):  # the system lets go of it when its holder is killed
         dataset = _opened(folder) or _build(samples, folder, fingerprint)
     watch.write(_index(spec, base, cache), folder)
@@ -72,29 +77,24 @@ class _Samples:
     def __init__(self, spec: DataSpec, listing: Listing, progress: Progress) -> None:
         self.spec, self.listing, self.progress = spec, listing, progress
         self.problems = Problems()
-        self._check_cells()
+        check_cells(listing, self.problems)
         self.files = find_sources(spec, listing, self.problems)
-        self.seen = sorted({str(_file(each)) for files in self.files.values() for each in files if each is not None})
+        self.seen = sorted({str(path) for sources in self.files.values() for path in paths_in(sources)})
         self.signature = signature(self.seen)
         self.hashes = {name: self._hashes(name) for name in self.files}
         self.classes, self.target = _labels(listing.columns[spec.target])
         self._split()
-
-    def _check_cells(self) -> None:
-        for column, cells in self.listing.columns.items():
-            for row, cell in enumerate(cells):
-                if not cell:
-                    self.problems.add(f"{self.listing.where(row)}: {column!r} is empty")
+        self.notes = [*listing.notes]
+        self.decoders = {name: self._settled(name, item) for name, item in spec.inputs.items()}
 
     def _hashes(self, name: str) -> list[str]:
-        files = self.files[name]
-        if not files:
+        sources = self.files[name]
+        if not sources:
             return self._texts(name)
         if self.spec.inputs[name].clips:
-            clips = [each if isinstance(each, Clip) else None for each in files]
+            clips = [each if isinstance(each, Clip) else None for each in sources]
             return hash_clips(self.listing, clips, self.problems, self.progress)
-        paths = [each if isinstance(each, Path) else None for each in files]
-        return hash_files(self.listing, paths, self.problems, self.progress)
+        return hash_sources(self.listing, sources, self.problems, self.progress)
 
     def _texts(self, name: str) -> list[str]:
         cells = self.listing.columns[self.spec.inputs[name].column]
@@ -109,26 +109,35 @@ class _Samples:
         names = {name: self._names(name) for name in with_files}
         check_leaks(self.listing, same, names, self.codes, self.problems)
 
-    def _names(self, name: str) -> list[str]:
+    def _names(self, name: str) -> Sequence[str]:
         """What a message calls the content of each row."""
         if self.spec.inputs[name].clips:
             return [f"{each.path.name} at {each.start}" if isinstance(each, Clip) else "" for each in self.files[name]]
         return self.listing.columns[self.spec.inputs[name].column]
 
+    def _settled(self, name: str, item: InputSpec) -> Decoder:
+        decoder, notes = settle(item, self.files[name], np.flatnonzero(self.codes == 0), self.progress)
+        self.notes += [f"{name}: {note}" for note in notes]
+        return decoder
+
     def fingerprint(self) -> str:
         """A hash of everything that the data set depends on, and of nothing else: not of where files lie."""
-        digest = hashlib.sha256(json.dumps([FORMAT, self.spec.meaning()], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([_PRINT, self.spec.meaning()], sort_keys=True).encode())
         for column in sorted(self.listing.columns):
-            digest.update(json.dumps([column, self.listing.columns[column]]).encode())
+            for piece in _as_json(column, self.listing.columns[column]):
+                digest.update(piece.encode())
         for name in sorted(self.hashes):
             digest.update(json.dumps([name, self.hashes[name]]).encode())
+        for name, decoder in sorted(self.decoders.items()):
+            if isinstance(decoder, ImageDecoder) and decoder.rules:
+                digest.update(json.dumps([name, decoder.rules]).encode())
         return digest.hexdigest()
 
     def sources(self, name: str) -> Sequence[Source | None]:
         """What the decoder of an input is given, row by row."""
         files = self.files[name]
         if not files:
-            return [cell or None for cell in self.listing.columns[self.spec.inputs[name].column]]
+            return self.listing.columns[self.spec.inputs[name].column]
         if self.spec.inputs[name].modality != "text":
             return files
         return [self._read_text(row, path) if isinstance(path, Path) else None for row, path in enumerate(files)]
@@ -141,14 +150,18 @@ class _Samples:
             return None
 
 
-def _file(source: Path | Clip) -> Path:
-    return source.path if isinstance(source, Clip) else source
+def _as_json(column: str, cells: Sequence[str]) -> Iterator[str]:
+    """`json.dumps([column, cells])`, some rows at a time."""
+    yield f"[{json.dumps(column)}, ["
+    for start in range(0, len(cells), _ROWS):
+        yield (", " if start else "") + json.dumps(list(cells[start : start + _ROWS]))[1:-1]
+    yield "]]"
 
 
 def _labels(cells: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     names = {cell for cell in cells if cell}
     try:
-        classes = sorted(names, key=int)  # 2 before 10
+        classes = sorted(names, key=lambda name: (int(name), name))  # 2 before 10
     except ValueError:
         classes = sorted(names)
     index = {name: number for number, name in enumerate(classes)}
@@ -171,9 +184,8 @@ def _build(samples: _Samples, folder: Path, fingerprint: str) -> Dataset:
 
 def _fill(samples: _Samples, folder: Path, fingerprint: str) -> None:
     arrays: dict[str, NDArray[Any]] = {}
-    decoders: dict[str, Decoder] = {}
-    for name, item in samples.spec.inputs.items():
-        decoder = decoders[name] = settle(item, samples.files[name])
+    decoders = samples.decoders
+    for name, decoder in decoders.items():
         shape = (len(samples.listing), *decoder.shape)
         arrays[name] = np.lib.format.open_memmap(folder / f"input.{name}.npy", "w+", np.dtype(decoder.dtype), shape)
         sources = samples.sources(name)
@@ -185,14 +197,15 @@ def _fill(samples: _Samples, folder: Path, fingerprint: str) -> None:
     numbers = describe(arrays, transforms, samples.target, len(samples.classes), train)
     assert numbers.shape == (LENGTH,)
     assert len(SPLITS) > samples.codes.max()
-    Dataset(folder, arrays, samples.target, samples.classes, transforms, samples.codes, numbers, fingerprint).write()
+    made = (samples.target, samples.classes, transforms, samples.codes, numbers, fingerprint, tuple(samples.notes))
+    Dataset(folder, arrays, *made).write()
 
 
 def _opened(folder: Path) -> Dataset | None:
     try:
-        return Dataset.open(folder) if folder.exists() else None
+        return Dataset.open(folder, [FORMAT]) if folder.exists() else None
     except DataError:
-        return None  # damaged: it is made again from the files
+        return None  # damaged, or of an older version: it is made again from the files
 
 
 def _index(spec: DataSpec, base: Path, cache: Path) -> Path:

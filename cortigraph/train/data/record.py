@@ -85,7 +85,11 @@ def rows(
         "summary": dataset.description,
         "fingerprint": dataset.fingerprint,
         "samples": len(dataset),
-        **(dataset.facts if isinstance(dataset, Tracking) else {"classes": dataset.classes}),
+        **(
+            dataset.facts
+            if isinstance(dataset, Tracking)
+            else {"classes": dataset.classes, "notes": list(dataset.notes)}
+        ),
         "spec": spec.model_dump_json(exclude_defaults=True),
         "base": str(base.resolve()),
         **(vectors or _vectors(dataset, text)),

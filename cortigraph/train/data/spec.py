@@ -17,34 +17,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cortigraph.tables.table_spec import TableSpec
 from cortigraph.train.data.problems import explain_validation
+from cortigraph.train.data.split_spec import SPLITS, SplitSpec
 
-__all__ = ["FILE", "DataSpec", "InputName", "InputSpec", "Modality", "SplitSpec"]
+__all__ = ["FILE", "Colour", "DataSpec", "InputName", "InputSpec", "Modality", "ground_of"]
 
 Modality = Literal["image", "audio", "text"]
 InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 FILE = "file"  # the column that a folder of classes stands for
 
+Colour = tuple[int, int, int]  # red, green, blue in 0…255
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Positive = Annotated[int, Field(gt=0, le=4096)]
 _TAKES: dict[str, set[str]] = {
-    "image": {"size", "channels"},
+    "image": {"size", "channels", "range", "background"},
     "audio": {"size", "sample_rate", "seconds", "file", "offset", "length", "every"},
     "text": {"tokens"},
 }
 _CLIPS = ("file", "offset", "length", "every")
-_VALUES = ("train", "valid", "test")
-
-
-def _as_text(value: Any) -> Any:
-    # YAML reads the name of a fold as a number
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if whole else value
-
-
-_Value = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
-_Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Frozen(BaseModel):
@@ -60,6 +54,10 @@ class InputSpec(_Frozen):
         size: Image: height and width in pixels (left out: the images' own, at most 64). Audio: mel bands and frames
             of the spectrogram (left out: 64 and 64).
         channels: Image only: 1 or 3 (left out: 1 if every image is grey, else 3).
+        range: Image only: which values become 0 and 1, in the files' own units, whatever their depth (left out:
+            pictures of 8 bits are 0…255, deeper ones as far as the training rows' go).
+        background: Image only: what transparent pixels are laid on, `white`, `black` or `#rrggbb` (left out: white, or
+            black where what is seen in the training rows is light).
         sample_rate: Audio only, in Hz (left out: the files' own, at most 16,000).
         seconds: Audio only: longer clips are cut, shorter ones padded with silence (left out: the length that
             95 % of the clips fit in, at most 10 s).
@@ -76,6 +74,8 @@ class InputSpec(_Frozen):
     column: str = FILE
     size: tuple[_Positive, _Positive] | None = None
     channels: Literal[1, 3] | None = None
+    range: tuple[_Finite, _Finite] | None = None
+    background: Annotated[str, Field(pattern=r"^(white|black|#[0-9a-fA-F]{6})$")] | None = None
     sample_rate: Annotated[int, Field(ge=1000, le=192_000)] | None = None
     seconds: Annotated[float, Field(ge=0.01, le=600, allow_inf_nan=False)] | None = None
     tokens: Annotated[int, Field(ge=2, le=512)] | None = None
@@ -105,6 +105,12 @@ class InputSpec(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _range_rises(self) -> InputSpec:
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError(f"range is [low, high], such as [0, 255]; got {list(self.range)}")
+        return self
+
+    @model_validator(mode="after")
     def _one_way_to_clips(self) -> InputSpec:
         if self.file is not None and "column" in self.model_fields_set:
             raise ValueError("give either column (a path in each row) or file (one file for all rows), not both")
@@ -117,68 +123,31 @@ class InputSpec(_Frozen):
         return self
 
 
-class SplitSpec(_Frozen):
-    """How samples are divided: by a column that says so, or by drawing.
-
-    Args:
-        column: Column with `train`, `valid` (or `val`, `validation`, `dev`) or `test` in each row; or with other
-            values, such as folds, that the following three divide.
-        train: Values of the column that are for training; left out: those that nothing else names.
-        valid: Values that are for validation; or the share that is drawn from train by class, where the data has
-            no split of its own for validation.
-        test: Values that are for testing.
-        group: Column whose equal values stay together (a speaker, a patient), so that nothing of a group leaks.
-        fractions: Shares of train, valid and test. Drawn by class, as evenly as the groups allow.
-        seed: Seed of the draw.
+def ground_of(background: str) -> Colour:
+    """What is meant by `background`.
 
     Example:
-        >>> SplitSpec(column="fold", valid=["4"], test=[5]).values
-        {'4': 1, '5': 2}
+        >>> ground_of("white"), ground_of("#ff8000")
+        ((255, 255, 255), (255, 128, 0))
     """
-
-    column: str | None = None
-    train: tuple[_Value, ...] = ()
-    valid: _Share | tuple[_Value, ...] = ()
-    test: tuple[_Value, ...] = ()
-    group: str | None = None
-    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
-    seed: int = 0
-
-    @property
-    def share(self) -> float | None:
-        """The share of train that is drawn for validation."""
-        return self.valid if isinstance(self.valid, float) else None
-
-    @property
-    def values(self) -> dict[str, int]:
-        """Value of the column → 0 (train), 1 (valid) or 2 (test), as far as they are named."""
-        named = (self.train, () if isinstance(self.valid, float) else self.valid, self.test)
-        return {value: code for code, values in enumerate(named) for value in values}
-
-    @model_validator(mode="after")
-    def _one_way(self) -> SplitSpec:
-        if self.column is not None and self.group is not None:
-            raise ValueError("give either column (the rows say their split) or group (drawn by group), not both")
-        if min(self.fractions) <= 0 or abs(sum(self.fractions) - 1) > 1e-6:
-            raise ValueError("fractions must be three positive numbers that sum to 1, such as [0.6, 0.2, 0.2]")
-        named = [*self.train, *(self.valid if isinstance(self.valid, tuple) else ()), *self.test]
-        double = sorted({value for value in named if named.count(value) > 1})
-        if double:
-            raise ValueError(f"{', '.join(map(repr, double))} named twice among train, valid and test; name it once")
-        return self
+    told = {"white": "#ffffff", "black": "#000000"}.get(background, background)
+    return int(told[1:3], 16), int(told[3:5], 16), int(told[5:7], 16)
 
 
-class DataSpec(_Frozen):
+class DataSpec(TableSpec):
     """Where samples lie and what they mean.
 
     Args:
-        table: CSV, TSV or Parquet file with one row per sample; paths in it are relative to its own folder.
+        table: CSV, TSV, JSON (lines) or Parquet file with one row per sample; paths in it are relative to its own
+            folder.
         folder: Folder with one sub-folder per class, instead of a table; then there is exactly one input. Where its
             sub-folders are `train`, `valid` and `test`, each with one per class, they are the split.
         inputs: Input name → what feeds it.
         target: Column with the class of each sample.
         split: How samples are divided; left out: drawn 60/20/20.
         allow_outside: Whether the table may name files outside its own folder.
+
+    How the table is read (`delimiter`, `missing`, `header` and so on) is said as for a source of a job.
 
     Example:
         >>> spec = DataSpec.parse({"folder": "digits", "inputs": {"image": {"modality": "image"}}})
@@ -204,8 +173,10 @@ class DataSpec(_Frozen):
         if (self.table is None) == (self.folder is None):
             return ["give either table (a file that lists samples) or folder (one sub-folder per class)"]
         if self.folder is None:
-            return self._clip_problems() + self._split_problems()
-        wrong = [] if len(self.inputs) == 1 else [f"a folder of classes feeds one input, not {len(self.inputs)}"]
+            return [*self.problems(), *self._clip_problems(), *self._split_problems()]
+        told = sorted(self.model_fields_set & set(TableSpec.model_fields))
+        wrong = [f"{', '.join(told)}: a folder of classes has no table"] if told else []
+        wrong += [] if len(self.inputs) == 1 else [f"a folder of classes feeds one input, not {len(self.inputs)}"]
         if self.split.column or self.split.group or self.split.values:
             wrong.append("a folder of classes has no columns to split by; use a table")
         if any(item.clips for item in self.inputs.values()):
@@ -259,14 +230,15 @@ class DataSpec(_Frozen):
 
     def meaning(self) -> dict[str, Any]:
         """The spec without the places: what data is made of it, wherever the data lies."""
-        told = self.model_dump(mode="json", exclude={"table", "folder", "allow_outside"})
+        read = set(TableSpec.model_fields)  # what is read counts, not how
+        told = self.model_dump(mode="json", exclude={"table", "folder", "allow_outside", *read})
         # Told only where they are used: what was decoded before they were known keeps its fingerprint.
         for item in told["inputs"].values():
             item.pop("file")
-            for name in ("offset", "length", "every"):
+            for name in ("offset", "length", "every", "range", "background"):
                 if item[name] is None:
                     item.pop(name)
-        for name in _VALUES:
+        for name in SPLITS:
             if not told["split"][name]:
                 told["split"].pop(name)
         return told

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortigraph.train.data.folder import SPLIT_NAMES
+from cortigraph.train.data.labels import normal
 from cortigraph.train.data.problems import Problems
-from cortigraph.train.data.spec import SplitSpec
+from cortigraph.train.data.split_spec import SPLITS, SplitSpec
 from cortigraph.train.data.table import Listing
 
-__all__ = ["SPLITS", "assign_splits", "check_classes", "check_leaks"]
-
-SPLITS = ("train", "valid", "test")
+__all__ = ["assign_splits", "check_classes", "check_leaks"]
 
 Codes = NDArray[np.int8]
 
@@ -51,7 +50,7 @@ def assign_splits(
 
 
 def _from_column(listing: Listing, column: str, spec: SplitSpec, problems: Problems) -> Codes:
-    named = {} if listing.split else spec.values
+    named = {} if listing.split else {normal(value): code for value, code in spec.values.items()}
     rest = 0 if named and not spec.train else -1  # what nothing names is for training, unless training is named
     codes = np.full(len(listing), -1, dtype=np.int8)
     for row, cell in enumerate(listing.columns[column]):

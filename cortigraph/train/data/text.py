@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +40,7 @@ class TextDecoder:
         return (2, self.tokens)
 
     @classmethod
-    def settle(cls, spec: InputSpec, files: Sequence[Path]) -> TextDecoder:
+    def settle(cls, spec: InputSpec) -> TextDecoder:
         """Fills in what the user left out."""
         return cls(spec.tokens or _TOKENS)
 

@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from cortigraph.train.data.mot.rows import Boxes
 from cortigraph.train.data.mot.sequence import MotSequence, files_of, folders_of, read_mot
 from cortigraph.train.data.problems import DataError, explain_validation
-from cortigraph.train.data.spec import SplitSpec
-from cortigraph.train.data.split import SPLITS
+from cortigraph.train.data.split_spec import SPLITS, SplitSpec
 from cortigraph.train.data.statistics import LENGTH
 
 __all__ = ["MotSpec", "Tracking", "files_to_watch", "load_mot"]
