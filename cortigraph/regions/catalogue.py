@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.errors import CortigraphError, InputError, UnknownKeyError, brief
 from cortigraph.graph.schema import Label, RelType
 from cortigraph.regions.ports import Port
 from cortigraph.regions.region import Area, Region
@@ -254,10 +254,19 @@ def _measured(region: Region, weights: WeightStore | None) -> dict[str, Any]:
     from cortigraph.regions.profile import profile
 
     module = seeded(region, weights)
-    embedding = embed_region(region, module=module)
+    try:
+        embedding, cost = embed_region(region, module=module), profile(module, region.typical())
+    except CortigraphError:
+        raise
+    # Whatever a user's forward raises; nobody else has run it at these sizes and values yet.
+    except Exception as error:
+        told = ", ".join(map(str, region.typical()))
+        raise InputError(
+            f"region {region.key} can't be run on probes for {told} ({brief(error)}); declare its sizes under shapes"
+        ) from error
     text = embedding[VIEWS["text"]]
     return {
-        **profile(module, region.typical()).model_dump(),
+        **cost.model_dump(),
         "embedding": embedding.tolist(),
         "text_embedding": (text / max(float((text @ text) ** 0.5), 1e-12)).tolist(),
     }
