@@ -40,7 +40,7 @@ def state_problems(module: nn.Module) -> list[str]:
     """Why the tensors of a module can't be kept; empty when they can.
 
     Example:
-        >>> state_problems(nn.Linear(2, 3).half())[0]
+        >>> state_problems(nn.Linear(2, 3, bias=False).half())[0]
         'weight is float16; give the module in full precision: module.float()'
     """
     found: dict[str, list[str]] = {}

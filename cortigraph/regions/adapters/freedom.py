@@ -1,27 +1,27 @@
 """Freedom: which axes of a module's inputs are really of any size. Found by trying, as no declaration can be trusted.
 
-An axis stays free only where every size that is tried works: what takes multiples of 32 alone, sizes above a least one,
-or squares alone is declared at the size of its example, and never claims more than it can do.
+Axes stay free only where every size that is tried works: what takes multiples of 32 alone, sizes above a least one, or
+squares alone is declared at the sizes of its example, and never claims more than it can do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cortigraph.regions.ports import Axis, Port
+from cortigraph.regions.ports import Port
 
-__all__ = ["Free", "free_axes", "settled", "sizes", "trials"]
+__all__ = ["Free", "fixed", "free_axes", "settled", "sizes", "trials"]
 
 _Place = tuple[int, int]  # of an axis: input, axis of the tensor
 Free = tuple[_Place, ...]  # what is of any size, and of the same one in several inputs
 
 
 def settled(run: Callable[..., Any], ports: Sequence[Port], example: Sequence[Tensor]) -> tuple[Port, ...]:
-    """The ports with the example's size at each axis that is declared free and is not.
+    """The ports as they are declared if their free axes are free, else at the sizes of the example.
 
     Args:
         run: The module, or what runs it: raises where inputs do not suit it.
@@ -34,16 +34,14 @@ def settled(run: Callable[..., Any], ports: Sequence[Port], example: Sequence[Te
         >>> str(settled(flat, [port], [torch.zeros(2, 1, 8, 8)])[0])
         'image[channel=1,height=8,width=8] float32 raw'
     """
-    free = free_axes(ports, example)
-    if not _works(run, example, free):
-        free = [axis for axis in free if _works(run, example, [axis])]
-        if len(free) > 1 and not _works(run, example, free):
-            free = []
-    kept = {place for axis in free for place in axis}
-    return tuple(
-        port.model_copy(update={"axes": tuple(_sized(port, number, value, kept))})
-        for number, (port, value) in enumerate(zip(ports, example, strict=True))
-    )
+    if _works(run, example, free_axes(ports, example)):
+        return tuple(ports)
+    return tuple(fixed(port, value) for port, value in zip(ports, example, strict=True))
+
+
+def fixed(port: Port, value: Tensor) -> Port:
+    """The port at the sizes of a tensor."""
+    return port.sized(tuple(value.shape[1:]))
 
 
 def free_axes(ports: Sequence[Port], example: Sequence[Tensor]) -> list[Free]:
@@ -82,12 +80,6 @@ def trials(example: Sequence[Tensor], free: Sequence[Free]) -> list[tuple[Tensor
                 some[n] = some[n].index_select(place, torch.arange(size) % some[n].shape[place])
         found.append(tuple(some))
     return found
-
-
-def _sized(port: Port, number: int, value: Tensor, free: Collection[_Place]) -> Iterator[Axis]:
-    for place, axis in enumerate(port.axes, start=1):
-        settled = axis.size is not None or (number, place) in free
-        yield axis if settled else Axis(name=axis.name, size=value.shape[place])
 
 
 def _works(run: Callable[..., Any], example: Sequence[Tensor], free: Sequence[Free]) -> bool:

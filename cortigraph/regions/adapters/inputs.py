@@ -181,7 +181,8 @@ def _port(name: str, value: Tensor) -> Port:
         names = ("feature",) if len(sizes) == 1 else tuple(f"axis{number}" for number in range(1, len(sizes) + 1))
         modality = "any"
     semantics = "features" if names == ("feature",) and dtype == "float32" else "raw"
-    inside = ",".join(f"{axis}={size}" for axis, size in zip(names, sizes, strict=True))
+    # Of any size, as the area that will be made of it: what it really takes is found by trying.
+    inside = ",".join(f"{axis}=*" for axis in names)
     return Port.parse(name, f"{modality}[{inside}] {dtype} {semantics}")
 
 

@@ -16,7 +16,7 @@ from cortigraph.regions import builders
 from cortigraph.regions.adapters.alike import differences, loaded
 from cortigraph.regions.adapters.base import Recipe, pooled
 from cortigraph.regions.adapters.export import Flat, exported, named_outputs
-from cortigraph.regions.adapters.freedom import settled
+from cortigraph.regions.adapters.freedom import fixed, settled
 from cortigraph.regions.adapters.inputs import given, output_port
 from cortigraph.regions.adapters.program import Graph
 from cortigraph.regions.ports import Modality, Port
@@ -193,8 +193,8 @@ def _program(
     except InputError:
         if strict or all(len(axes) == 1 for axes in free):
             raise
-    fixed = tuple(port.sized(tuple(value.shape[1:])) for port, value in zip(ports, example, strict=True))
-    return fixed, *exported(module, example, names, [[0] for _ in ports])
+    ports = tuple(fixed(port, value) for port, value in zip(ports, example, strict=True))
+    return ports, *exported(module, example, names, [[0] for _ in ports])
 
 
 def _unlike(module: nn.Module, outputs: Mapping[str, Tensor]) -> Callable[..., None]:
