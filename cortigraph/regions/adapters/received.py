@@ -61,7 +61,7 @@ def _unwrapped(module: nn.Module) -> nn.Module:
     """Without what `torch.compile` and data parallelism put around it, which gives its tensors other names."""
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module) or isinstance(module, parallel):
-        module = inner if isinstance(inner, nn.Module) else module.module
+        module = inner if isinstance(inner, nn.Module) else next(module.children())
     return module
 
 
