@@ -231,7 +231,7 @@ def regions(clean_store, home):
 
 
 @pytest.mark.parametrize("name", ADDED)
-def test_it_is_added(regions, name):
+def test_it_is_added_and_twice_is_once(regions, name):
     make, example = ADDED[name]
     torch.manual_seed(0)
     module = make()
@@ -240,6 +240,7 @@ def test_it_is_added(regions, name):
     with torch.no_grad():
         assert regions.build(region.key).eval()(*inputs)["features"].shape[0] == len(inputs[0])
     assert regions.get(region.key) == region
+    assert regions.add(module, area="demo", id="one", example=example) == region, "twice is once"
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -256,12 +257,3 @@ def test_what_a_compiled_module_keeps_frozen_stays_so(regions):
     module.bias.requires_grad_(False)
     key = regions.add(torch.compile(module), area="demo", id="one", example=X).key
     assert not regions.build(key).network.bias.requires_grad
-
-
-@pytest.mark.parametrize("name", ADDED)
-def test_twice_is_once(regions, name):
-    make, example = ADDED[name]
-    torch.manual_seed(0)
-    module = make()
-    first = regions.add(module, area="demo", id="one", example=example)
-    assert regions.add(module, area="demo", id="one", example=example) == first

@@ -36,7 +36,7 @@ MATCH (r:Run) WHERE r.key <> $key AND $weights IN r.weights
 RETURN r.key AS key ORDER BY r.finished_at, key LIMIT 1
 """
 _REPLACE = "MATCH (s:Search {key: $key, state: 'running'}) SET s.state = 'stale'"
-_MOVED = "MATCH (s:Scene {key: $key}) WHERE s.file <> $file SET s.file = $file"
+_MOVED = "MATCH (s:Scene {key: $key}) WHERE coalesce(s.file, '') <> $file SET s.file = $file"
 _FORGET = """
 MATCH (search:Search)-[:FOR_SCENE]->(:Scene {key: $scene})
 OPTIONAL MATCH (c:Candidate)-[:IN_SEARCH]->(search)
