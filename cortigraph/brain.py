@@ -340,10 +340,11 @@ class Brain:
         self.close()
 
     def _scene(self, scene: Scene | str | Path) -> Scene:
-        """The scene, once there are regions to choose from: an empty catalogue gets those of the package."""
+        """The scene, once there are regions to choose from: those of the package, unless they were taken back."""
         from cortigraph.reasoning.pathway.scene import Scene
+        from cortigraph.regions.catalogue import has_built_in
 
         read = Scene.load(scene) if isinstance(scene, str | Path) else scene
-        if not self.store.read_only and not self.store.read("MATCH (r:Region) RETURN r.key LIMIT 1"):
+        if not self.store.read_only and not has_built_in(self.store):
             self.ingest("standard")
         return read

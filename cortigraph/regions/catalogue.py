@@ -4,7 +4,7 @@
     areas      graph → areas
     regions    graph → regions, of one area or all
     region     graph → the region of a key
-    built_in   what comes with the package
+    built_in   what comes with the package; has_built_in: whether the graph had it
 
 What people query lies in scalar properties (name, builder, parameters, flops, latency_ms, licence, trainable…), the
 rest beside it as JSON text. Profile and embedding are measured only for regions that are new or have changed.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction
     from cortigraph.regions.weights import WeightStore
 
-__all__ = ["area_row", "areas", "built_in", "declare", "region", "region_rows", "regions", "wires"]
+__all__ = ["area_row", "areas", "built_in", "declare", "has_built_in", "region", "region_rows", "regions", "wires"]
 
 # Part of every fingerprint: counting it up has all regions measured again.
 _MEASURES = 1
@@ -38,6 +38,8 @@ MATCH (:Area)-[:HAS_REGION]->(r:Region) WHERE r.builder IS NOT NULL AND ($area I
 RETURN r {.*, embedding: null} AS node ORDER BY r.key"""
 _REGION = "MATCH (r:Region {key: $key}) WHERE r.builder IS NOT NULL RETURN r {.*, embedding: null} AS node"
 _KEYS = "MATCH (r:Region) WHERE r.builder IS NOT NULL RETURN r.key AS key"
+_BUILT_IN = """
+RETURN EXISTS { MATCH (r:Region) WHERE r.key IN $keys } OR EXISTS { MATCH (b:Batch {job: 'standard'}) } AS there"""
 _FINGERPRINTS = "MATCH (r:Region) WHERE r.key IN $keys RETURN r.key AS key, r.fingerprint AS fingerprint"
 _MEASURED = """
 MATCH (r:Region) WHERE r.key IN $keys
@@ -181,6 +183,11 @@ def built_in() -> tuple[list[Area], list[Region]]:
         [area for module in modules for area in module.AREAS],
         [region for module in modules for region in module.REGIONS],
     )
+
+
+def has_built_in(store: Store) -> bool:
+    """Whether what comes with the package was ever declared here, whatever became of it; or a key of it is taken."""
+    return bool(store.read(_BUILT_IN, keys=[region.key for region in built_in()[1]])[0]["there"])
 
 
 def _problems(target: Store | Transaction, new: Sequence[Area], told: Sequence[Region]) -> list[str]:

@@ -87,7 +87,7 @@ def test_if_all_fail_each_reason_is_told(brain: Brain, samples: Path) -> None:
         assert "no candidate could be trained" in told
         assert told.count("can't take") == 2
         assert all(f"image, vision.recognition/{name}: " in told for name in ("mine", "other"))
-    with pytest.raises(InputError, match="no region can serve 'image'"):
+    with pytest.raises(InputError, match="no region can serve image"):
         brain.rank_regions(scene)
     (samples / "sight.yaml").unlink()
     assert brain.solve(_one_input(samples, regions={"image": ["mine", "001"]}, budget={"trials": 1})).tried == 1
@@ -139,3 +139,12 @@ def test_what_is_written_of_it_is_json(brain: Brain, samples: Path) -> None:
 
     steps = json.loads(text, parse_constant=refuse)["steps"]
     assert [step["counts"] for step in steps if step["reason"]] == [False]
+
+
+def test_a_region_of_ones_own_does_not_hide_those_of_the_package(brain: Brain, samples: Path) -> None:
+    brain.cypher("MATCH (n:Region|Area) DETACH DELETE n", write=True)
+    _fixed(brain)
+    scene = _one_input(samples, budget={"trials": 1})
+    assert len(brain.rank_regions(scene)["image"].regions) > 1
+    brain.solve(scene)
+    assert len(brain.regions.list()) == 16

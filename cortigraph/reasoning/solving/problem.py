@@ -31,7 +31,7 @@ from cortigraph.train.data.load import load
 from cortigraph.train.data.record import embedding_of, recall
 from cortigraph.train.data.spec import DataSpec
 
-__all__ = ["Problem", "pose"]
+__all__ = ["Problem", "none_serves", "pose"]
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,7 @@ def _space(scene: Scene, dataset: Dataset, known: Sequence[Region]) -> tuple[Spa
         slots[name] = [region for region in named if not told[region.key]]
         left_out[name] = {key: "; ".join(found) for key, found in told.items() if found}
         if not slots[name]:
-            problems += [problem for found in told.values() for problem in found] or [
-                f"no region takes {name!r} ({port}); declare one with `cortigraph ingest run JOB.yaml`"
-            ]
+            problems.append(none_serves(f"{name} ({port})", left_out[name]))
     joining = [region for region in known if _serves(region, None) and _wanted(scene, FUSION, region)]
     unknown = {region.key: _unknown(region) for region in joining}
     cells = [region for region in joining if not unknown[region.key]]
@@ -176,6 +174,20 @@ def _space(scene: Scene, dataset: Dataset, known: Sequence[Region]) -> tuple[Spa
     if problems:
         raise InputError(problems)
     return Space(tuple(dataset.ports.values()), slots, cells, tuple(dataset.classes)), left_out
+
+
+def none_serves(slot: str, left_out: Mapping[str, str]) -> str:
+    """That nothing may serve an input, and why, in one line.
+
+    Example:
+        >>> none_serves("image", {"vision.recognition/mine": "it takes 28 × 28"})
+        'no region can serve image: vision.recognition/mine (it takes 28 × 28)'
+        >>> none_serves("smell", {})
+        'no region can serve smell; declare one with `cortigraph ingest run JOB.yaml`, or add one from Python'
+    """
+    told = "; ".join(f"{key} ({reason})" for key, reason in left_out.items())
+    hint = "; declare one with `cortigraph ingest run JOB.yaml`, or add one from Python"
+    return f"no region can serve {slot}{f': {told}' if told else hint}"
 
 
 def _refused(region: Region, port: Port, name: str) -> list[str]:

@@ -61,7 +61,10 @@ class _Solver:
             cells += [(slot, self.bench.space.with_cell(best, "select", index=i)) for i, slot in enumerate(best)]
         found = {}
         for number, (name, decisions) in enumerate(cells):
-            trial = self.bench.attempt(-1 - number, self.bench.space.compose(decisions))
+            try:
+                trial = self.bench.attempt(-1 - number, self.bench.space.compose(decisions))
+            except InputError:
+                continue  # a cell that the scene rules out, or that is another now
             if trial.reason:
                 continue
             found[name] = (self.ledger.candidate(trial, f"{self.ledger.search}/{name}"), trial)

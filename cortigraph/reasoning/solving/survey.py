@@ -6,7 +6,6 @@ knows all words of a text, is tried on a few of the scene's own samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,14 @@ import numpy as np
 
 from cortigraph.graph.errors import InputError, StoreError, brief
 from cortigraph.reasoning.pathway.compose import Space
-from cortigraph.reasoning.solving.problem import Problem
+from cortigraph.reasoning.solving.problem import Problem, none_serves
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.train.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from cortigraph.regions.weights import WeightStore
 
-__all__ = ["listed", "rehearse", "survey"]
+__all__ = ["rehearse", "survey"]
 
 
 def survey(problem: Problem, weights: WeightStore) -> Problem:
@@ -42,18 +41,8 @@ def survey(problem: Problem, weights: WeightStore) -> Problem:
         left_out.setdefault(slot, {}).update({key: reason for key, reason in told.items() if reason})
     empty = [slot for slot, regions in slots.items() if not regions]
     if empty:
-        raise InputError([f"no region can serve {slot!r}: {listed(left_out[slot])}" for slot in empty])
+        raise InputError([none_serves(slot, left_out[slot]) for slot in empty])
     return replace(problem, space=replace(problem.space, slots=slots), left_out=left_out)
-
-
-def listed(reasons: Mapping[str, str]) -> str:
-    """Regions and why each can't serve, in one line.
-
-    Example:
-        >>> listed({"vision.recognition/mine": "it takes 28 × 28"})
-        'vision.recognition/mine (it takes 28 × 28)'
-    """
-    return "; ".join(f"{key} ({reason})" for key, reason in reasons.items())
 
 
 def rehearse(blueprint: Blueprint, dataset: Dataset, weights: WeightStore) -> None:

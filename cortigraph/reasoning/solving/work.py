@@ -138,17 +138,19 @@ class Work:
         return self.claims.new(len(entries), blueprint, dict(blueprint.decisions))
 
     def _asked(self, entries: Sequence[Entry], done: Sequence[Trial]) -> Blueprint:
-        """What the strategy would try next. What can't be built fails when it is attempted, as the record shows."""
+        """What the strategy would try next; what can't be built fails when it is attempted, and says why."""
         failed = [trial.failed for trial in done if trial.failed]
         space = self.bench.space.without(failed)
         search = strategy(self.problem.scene.search)(space, self.problem.scene.seed, self.memory.first)
         told = [(trial.decisions, trial.accuracy) for trial in done if not trial.reason]
         search.recall([entry.decisions for entry in entries], told, failed)
-        decisions = search.decide()
+        return self._composed(search.decide())
+
+    def _composed(self, decisions: Decisions) -> Blueprint:
         try:
-            return space.compose(decisions)
+            return self.bench.space.compose(decisions)
         except InputError:
-            return space.sketch(decisions)
+            return self.bench.space.sketch(decisions)
 
     def _train(self, claim: Claim, entries: Sequence[Entry]) -> None:
         paid = {run for entry in entries if entry.trial for run in (entry.trial.runs or {}).values()}
@@ -182,7 +184,7 @@ class Work:
         if len(best) < 2 or not any(cell.id == _CLOSING for cell in self.bench.space.cells):
             return None
         decisions = self.bench.space.with_cell(best, _CLOSING)
-        return None if any(trial.decisions == decisions for trial in done) else self.bench.space.compose(decisions)
+        return None if any(trial.decisions == decisions for trial in done) else self._composed(decisions)
 
     def _spent(self, entries: Sequence[Entry]) -> bool:
         budget = self.problem.scene.budget
