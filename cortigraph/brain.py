@@ -256,7 +256,8 @@ class Brain:
             probe: Seconds to spend on running the regions over a few of the scene's training samples.
 
         Returns:
-            Input name (or `fusion`), or functional area → its regions, best first; `why(key)` of it explains one.
+            Input name (or `fusion`), or functional area → its regions, best first; `why(key)` of it explains one, and
+            `left_out` says which can't serve, and why.
 
         Raises:
             InputError: Not just one of scene and data set is given, or there is too little to learn from.
@@ -285,6 +286,7 @@ class Brain:
         workers: int | Cluster = 1,
         helpers: int = 1,
         remember: Sequence[str] | None = None,
+        again: bool = False,
         watcher: Watcher | None = None,
         progress: Progress | None = None,
     ) -> Solution:
@@ -295,11 +297,13 @@ class Brain:
             workers: Processes that train together; or a cluster, which says where, under which engine, and more.
             helpers: Processes of this machine that train different candidates at once.
             remember: Scenes whose results may be recalled: all when left out, none when empty.
+            again: Whether a scene that was solved is searched anew.
             watcher: Told of every epoch and trial.
             progress: Told how far decoding is.
 
         Raises:
-            InputError: The scene or its data is wrong; nothing was written.
+            InputError: The scene or its data is wrong, or its key is another's: nothing was written; or no region
+                could be trained on it.
         """
         from cortigraph.reasoning.solving.solve import solve
 
@@ -310,6 +314,7 @@ class Brain:
             workers=workers,
             helpers=helpers,
             remember=remember,
+            again=again,
             watcher=watcher,
             progress=progress,
         )
@@ -348,10 +353,11 @@ class Brain:
         self.close()
 
     def _scene(self, scene: Scene | str | Path) -> Scene:
-        """The scene, once there are regions to choose from: an empty catalogue gets those of the package."""
+        """The scene, once there are regions to choose from: those of the package, unless they were taken back."""
         from cortigraph.reasoning.pathway.scene import Scene
+        from cortigraph.regions.catalogue import has_built_in
 
         read = Scene.load(scene) if isinstance(scene, str | Path) else scene
-        if not self.store.read_only and not self.store.read("MATCH (r:Region&!Entity) RETURN r.key LIMIT 1"):
+        if not self.store.read_only and not has_built_in(self.store):
             self.ingest("standard")
         return read

@@ -75,9 +75,13 @@ class SolveProgress:
         if trial.index < 0:
             return
         self._best = max(self._best, trial.accuracy)
-        self._bars.update(self._trials, advance=1)
+        self._bars.update(self._trials, advance=int(trial.counts))
         if self._plain:
-            told = trial.reason or f"accuracy {trial.accuracy:.3f}, best {self._best:.3f}, {trial.seconds:.1f} s"
+            told = (
+                f"failed: {trial.reason}"
+                if trial.reason
+                else f"accuracy {trial.accuracy:.3f}, best {self._best:.3f}, {trial.seconds:.1f} s"
+            )
             self._console.print(f"{self._title}trial {trial.index + 1}: {told}", highlight=False, soft_wrap=True)
 
 
@@ -85,14 +89,20 @@ def show_solution(solution: Solution, console: Console | None = None) -> None:
     """Tables of the candidates and of what they are worth."""
     console = console or Console()
     console.print(_candidates(solution))
+    for step in solution.steps:
+        if step.reason and step.index >= 0:
+            said = f"trial {step.index + 1} failed ({', '.join(step.choice.values())}): {step.reason}"
+            console.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
     console.print(_accuracies(solution))
     again = f", {solution.resumed} of them found in the graph" if solution.resumed else ""
     recalled = ", ".join(f"{count} {name}" for name, count in solution.recalled.items() if count)
     console.print(
-        f"pathway [bold]{solution.pathway}[/] after {sum(s.index >= 0 for s in solution.steps)} trials{again}, "
+        f"pathway [bold]{solution.pathway}[/] after {solution.tried} trials{again}, "
         f"{solution.seconds:.1f} s{f'; memory gave {recalled}' if recalled else ''}",
         highlight=False,
     )
+    for note in solution.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _candidates(solution: Solution) -> Table:
@@ -103,7 +113,7 @@ def _candidates(solution: Solution) -> Table:
     for step in solution.steps:
         if step.index < 0:
             continue
-        scores = ("failed", step.reason[:40]) if step.reason else (f"{step.accuracy:.3f}", f"{step.nll:.3f}")
+        scores = ("failed", "") if step.reason else (f"{step.accuracy:.3f}", f"{step.nll:.3f}")
         table.add_row(str(step.index + 1), *(step.choice[slot] for slot in slots), *scores, f"{step.seconds:.1f}")
     return table
 

@@ -96,6 +96,11 @@ def show_ranking(ranked: Mapping[str, Advice], explained: int = 3, console: Cons
                 console.print("  nothing like it was run; by its description")
             for change in why.would_change[:1]:
                 console.print(f"  [dim]{change}[/]", highlight=False, soft_wrap=True)
+        for key, reason in list(advice.left_out.items())[:_SHOWN]:
+            said = f"left out: {key}: {reason}"
+            console.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        if len(advice.left_out) > _SHOWN:
+            console.print(f"… and {len(advice.left_out) - _SHOWN} more left out; all of them with --json")
         telling = advice.most_telling()
         if explained and telling:
             console.print(f"a run of these would tell most: {', '.join(telling)}", highlight=False, soft_wrap=True)

@@ -62,7 +62,7 @@ def watch(
 def _table(seen: Glance) -> Table:
     from rich.table import Table
 
-    done = sum(one.state in ("done", "failed") for one in seen.candidates)
+    done = sum(one.state in ("done", "failed") and one.counts for one in seen.candidates)
     of = f" of {seen.trials}" if seen.trials else ""
     best = "" if seen.best is None else f", best {seen.best:.3f}"
     table = Table(title=f"{seen.search} ({seen.strategy}, {seen.state}): {done}{of} done{best}, {seen.workers} at work")

@@ -37,6 +37,7 @@ def solve(
     memory: Annotated[
         str, typer.Option(help="What may be recalled: all, none, or scene keys joined by commas.")
     ] = "all",
+    again: Annotated[bool, typer.Option("--again", help="Search anew, although the scene was solved before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and estimate; train nothing.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Folder for pictures of the pathway and the search.")] = None,
     as_json: Json = False,
@@ -61,6 +62,7 @@ def solve(
                 workers=cluster,
                 helpers=search_workers,
                 remember=remembered(memory),
+                again=again,
                 watcher=progress,
                 progress=progress.decoding,
             )

@@ -16,7 +16,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-__all__ = ["CortigraphError", "InputError", "QueryError", "SetupError", "StoreError", "UnknownKeyError"]
+__all__ = ["CortigraphError", "InputError", "QueryError", "SetupError", "StoreError", "UnknownKeyError", "brief"]
+
+_BRIEF = 300  # characters
 
 
 class CortigraphError(Exception):
@@ -80,3 +82,17 @@ class SetupError(CortigraphError):
 
 class StoreError(CortigraphError):
     """The store cannot be reached, is damaged, or did not write what it was sent."""
+
+
+def brief(error: BaseException) -> str:
+    """Somebody else's error in one line, for a message of ours; of our own errors the message alone.
+
+    Example:
+        >>> brief(RuntimeError("sizes differ:\\n 3 and 4")), brief(IndexError()), brief(InputError("give another"))
+        ('RuntimeError: sizes differ: 3 and 4', 'IndexError', 'give another')
+    """
+    told = " ".join(str(error).split())
+    told = told if len(told) <= _BRIEF else f"{told[:_BRIEF]} …"
+    if isinstance(error, CortigraphError):
+        return told
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__

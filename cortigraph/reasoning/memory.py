@@ -105,7 +105,10 @@ def _advised(space: Space, advice: Mapping[str, Advice]) -> list[Decisions]:
     if len(space.slots) == 1:
         return [chosen]
     cells = [cell for cell in space.cells if cell.key == advice[FUSION].choice]
-    branches = [space.branch(chosen, slot) for slot in space.slots]
+    try:
+        branches = [space.branch(chosen, slot) for slot in space.slots]
+    except InputError:
+        return []  # advised is what did well elsewhere; here it can't be built
     return [{**chosen, FUSION: sample_cell(cells[0], branches, np.random.default_rng(0))}]
 
 
@@ -141,7 +144,10 @@ def recalled_weights(
     best: dict[tuple[str, str], str] = {}
     for slot, regions in space.slots.items():
         for region in (region for region in regions if region.trainable):
-            built = space.branch({slot: {"region": region.key, "arguments": {}}}, slot).nodes[0].region
+            try:
+                built = space.branch({slot: {"region": region.key, "arguments": {}}}, slot).nodes[0].region
+            except InputError:
+                continue  # it fails when it is drawn, and says why
             arguments = json.dumps(built.arguments, sort_keys=True)
             modality = built.accepts[0].modality
             for row in rows:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cortigraph.graph.errors import StoreError, brief
 from cortigraph.reasoning.pathway.compose import Space
 from cortigraph.reasoning.selector.proxies import few_sample_accuracy, logme
 from cortigraph.reasoning.solving.problem import Problem
@@ -29,7 +30,7 @@ def probe(
     seconds: float,
     order: Mapping[str, Sequence[str]],
     samples: int = SAMPLES,
-) -> dict[str, dict[str, float]]:
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, str]]]:
     """Proxies of the regions that may serve the inputs, as many as there is time for.
 
     Args:
@@ -41,23 +42,32 @@ def probe(
         samples: How many training samples are looked at.
 
     Returns:
-        Proxy → region → value; nothing where there are fewer than two classes among the samples.
+        Proxy → region → value, nothing where there are fewer than two classes among the samples; and slot → region →
+        why it can't be run on them.
     """
     until = time.monotonic() + seconds
     rows = _rows(problem, samples)
     labels = np.asarray(problem.dataset.target[rows])
     found: dict[str, dict[str, float]] = {"logme": {}, "probe": {}}
+    failed: dict[str, dict[str, str]] = {slot: {} for slot in order}
     if len(np.unique(labels)) < 2:
-        return found
+        return found, failed
     turns = [(place, slot, key) for slot, keys in order.items() for place, key in enumerate(keys)]
     for _, slot, key in sorted(turns, key=lambda turn: turn[0]):
         if time.monotonic() >= until:
             break
-        features = _features(problem, space, weights, slot, key, rows)
+        try:
+            features = _features(problem, space, weights, slot, key, rows)
+        except StoreError:
+            raise
+        # Whatever a region's forward raises.
+        except Exception as error:
+            failed[slot][key] = brief(error)
+            continue
         if np.isfinite(features).all():
             found["logme"][key] = logme(features, labels)
             found["probe"][key] = few_sample_accuracy(features, labels)
-    return found
+    return found, failed
 
 
 def _rows(problem: Problem, samples: int) -> NDArray[np.int64]:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from cortigraph.graph.errors import InputError, SetupError, UnknownKeyError
+from cortigraph.graph.errors import CortigraphError, InputError, SetupError, UnknownKeyError, brief
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +71,8 @@ class Builder:
             A freshly initialised module.
 
         Raises:
-            InputError: Arguments are unknown, missing or of the wrong type; lists all of them.
+            InputError: Arguments are unknown, missing or of the wrong type, which lists all of them; or the function
+                can't make a module of them.
 
         Example:
             >>> sum(p.numel() for p in get("lenet3").build(classes=10).parameters())
@@ -80,7 +81,13 @@ class Builder:
         problems = self.problems(arguments)
         if problems:
             raise InputError(problems)
-        return self.function(**arguments)
+        try:
+            return self.function(**arguments)
+        except CortigraphError:
+            raise
+        # A builder may be anybody's: there is no common base of what it raises.
+        except Exception as error:
+            raise InputError(f"builder {self.name!r} can't make a module of its arguments ({brief(error)})") from error
 
     def problems(self, arguments: Mapping[str, Any]) -> list[str]:
         """What is wrong with these arguments, without building anything.

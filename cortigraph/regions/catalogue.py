@@ -4,7 +4,7 @@
     areas      graph → areas
     regions    graph → regions, of one area or all
     region     graph → the region of a key
-    built_in   what comes with the package
+    built_in   what comes with the package; has_built_in: whether the graph had it
 
 What people query lies in scalar properties (name, builder, parameters, flops, latency_ms, licence, trainable…), the
 rest beside it as JSON text. Profile and embedding are measured only for regions that are new or have changed.
@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.errors import CortigraphError, InputError, UnknownKeyError, brief
 from cortigraph.graph.schema import Label, RelType
 from cortigraph.regions.ports import Port
 from cortigraph.regions.region import Area, Region
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cortigraph.graph.store import Store, Transaction
     from cortigraph.regions.weights import WeightStore
 
-__all__ = ["area_row", "areas", "built_in", "declare", "region", "region_rows", "regions", "wires"]
+__all__ = ["area_row", "areas", "built_in", "declare", "has_built_in", "region", "region_rows", "regions", "wires"]
 
 # Part of every fingerprint: counting it up has all regions measured again.
 _MEASURES = 1
@@ -39,6 +39,9 @@ WHERE r.builder IS NOT NULL AND ($area IS NULL OR r.area = $area)
 RETURN r {.*, embedding: null} AS node ORDER BY r.key"""
 _REGION = "MATCH (r:Region&!Entity {key: $key}) WHERE r.builder IS NOT NULL RETURN r {.*, embedding: null} AS node"
 _KEYS = "MATCH (r:Region&!Entity) WHERE r.builder IS NOT NULL RETURN r.key AS key"
+_BUILT_IN = """
+RETURN EXISTS { MATCH (r:Region&!Entity) WHERE r.key IN $keys }
+       OR EXISTS { MATCH (b:Batch&!Entity {job: 'standard'}) } AS there"""
 _FINGERPRINTS = "MATCH (r:Region&!Entity) WHERE r.key IN $keys RETURN r.key AS key, r.fingerprint AS fingerprint"
 _MEASURED = """
 MATCH (r:Region&!Entity) WHERE r.key IN $keys
@@ -184,6 +187,11 @@ def built_in() -> tuple[list[Area], list[Region]]:
     )
 
 
+def has_built_in(store: Store) -> bool:
+    """Whether what comes with the package was ever declared here, whatever became of it; or a key of it is taken."""
+    return bool(store.read(_BUILT_IN, keys=[region.key for region in built_in()[1]])[0]["there"])
+
+
 def _problems(target: Store | Transaction, new: Sequence[Area], told: Sequence[Region]) -> list[str]:
     keys = [area.key for area in new] + [region.key for region in told]
     problems = [
@@ -255,10 +263,19 @@ def _measured(region: Region, weights: WeightStore | None) -> dict[str, Any]:
     from cortigraph.regions.profile import profile
 
     module = seeded(region, weights)
-    embedding = embed_region(region, module=module)
+    try:
+        embedding, cost = embed_region(region, module=module), profile(module, region.typical())
+    except CortigraphError:
+        raise
+    # Whatever a user's forward raises; nobody else has run it at these sizes and values yet.
+    except Exception as error:
+        told = ", ".join(map(str, region.typical()))
+        raise InputError(
+            f"region {region.key} can't be run on probes for {told} ({brief(error)}); declare its sizes under shapes"
+        ) from error
     text = embedding[VIEWS["text"]]
     return {
-        **profile(module, region.typical()).model_dump(),
+        **cost.model_dump(),
         "embedding": embedding.tolist(),
         "text_embedding": (text / max(float((text @ text) ** 0.5), 1e-12)).tolist(),
     }

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from cortigraph.regions.ports import Port
-from cortigraph.regions.probes import probes
+from cortigraph.regions.probes import probes, vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +46,8 @@ def function(module: nn.Module, inputs: Sequence[Port]) -> NDArray[np.float32]:
     module.eval()
     try:
         with torch.inference_mode():
-            responses = _response(module(*(probes(port, PROBES, seed=i) for i, port in enumerate(inputs))))
+            below = vocabulary(module, inputs)
+            responses = _response(module(*(probes(port, PROBES, seed=i, below=below) for i, port in enumerate(inputs))))
     finally:
         module.train(was_training)
     return _summary(responses.flatten(1).double().numpy())

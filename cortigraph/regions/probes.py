@@ -6,6 +6,7 @@ whatever its size; texts are sentences; features and logits are normal random nu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,9 @@ from cortigraph.regions.ports import Port
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
-__all__ = ["probes"]
+__all__ = ["probes", "vocabulary"]
 
 _COARSE = 7
 _SENTENCES = (
@@ -41,13 +42,14 @@ _SENTENCES = (
 )
 
 
-def probes(port: Port, count: int, *, seed: int = 0) -> Tensor:
+def probes(port: Port, count: int, *, seed: int = 0, below: int | None = None) -> Tensor:
     """Inputs for a port.
 
     Args:
         port: Every size known.
         count: How many; the first are the same for any count.
         seed: Other seeds give other probes; inputs of one module need seeds of their own.
+        below: Whole numbers stay below it; see `vocabulary`.
 
     Returns:
         A tensor of shape [count, *sizes] and of the port's dtype.
@@ -58,11 +60,39 @@ def probes(port: Port, count: int, *, seed: int = 0) -> Tensor:
     """
     sizes = [size for size in port.sizes if size is not None]
     if port.dtype == "int64":
-        return torch.from_numpy(_tokens(count, sizes))
+        tokens = torch.from_numpy(_tokens(count, sizes))
+        return tokens if below is None else tokens.remainder(below)
     if len(sizes) == 3 and port.semantics in ("raw", "map"):
         coarse = torch.from_numpy(_normal(count, [sizes[0], _COARSE, _COARSE], seed))
         return functional.interpolate(coarse, size=sizes[1:], mode="bilinear", align_corners=False)
     return torch.from_numpy(_normal(count, sizes, seed))
+
+
+def vocabulary(module: nn.Module, ports: Sequence[Port]) -> int | None:
+    """Below which number identifiers of words must lie for a module, found by running it; none where all will do.
+
+    Args:
+        module: On the CPU, in the mode that it is to be run in.
+        ports: What `forward` is given, every size known.
+
+    Example:
+        >>> port = Port.parse("ids", "text[token=8] int64 raw")
+        >>> vocabulary(torch.nn.Embedding(1000, 4), [port]), vocabulary(torch.nn.Embedding(40_000, 4), [port])
+        (1000, None)
+    """
+    if all(port.dtype != "int64" for port in ports):
+        return None
+    tables = {
+        size for tensor in (*module.parameters(), *module.buffers()) for size in tensor.shape if tensor.dim() == 2
+    }
+    for below in (None, *sorted(tables, reverse=True), 2):
+        try:
+            with torch.no_grad():
+                module(*(probes(port, len(_SENTENCES), seed=i, below=below) for i, port in enumerate(ports)))
+        except (IndexError, RuntimeError):
+            continue
+        return below
+    return None  # it is something else; whoever runs it is told
 
 
 def _normal(count: int, sizes: list[int], seed: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cortigraph.regions.ports import Port
-from cortigraph.regions.probes import probes
+from cortigraph.regions.probes import probes, vocabulary
 
 __all__ = ["BATCH", "Profile", "flops", "profile"]
 
@@ -59,7 +59,7 @@ def profile(module: nn.Module, inputs: Sequence[Port]) -> Profile:
     module.eval()
     try:
         with torch.no_grad(), _one_thread():
-            one, many = ([probes(port, count, seed=i) for i, port in enumerate(inputs)] for count in (1, BATCH))
+            one, many = (_values(module, inputs, count) for count in (1, BATCH))
             return Profile(
                 parameters=sum(parameter.numel() for parameter in module.parameters()),
                 flops=_flops(module, one),
@@ -78,7 +78,12 @@ def flops(module: nn.Module, inputs: Sequence[Port]) -> int:
         inputs: What `forward` is given, every size known.
     """
     with torch.no_grad():
-        return _flops(module, [probes(port, 1, seed=i) for i, port in enumerate(inputs)])
+        return _flops(module, _values(module, inputs, 1))
+
+
+def _values(module: nn.Module, inputs: Sequence[Port], count: int) -> list[Tensor]:
+    below = vocabulary(module, inputs)
+    return [probes(port, count, seed=i, below=below) for i, port in enumerate(inputs)]
 
 
 def _flops(module: nn.Module, values: Sequence[Tensor]) -> int:

@@ -8,6 +8,8 @@ emitted   the exact output ports of a module for inputs of given shapes
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -103,6 +105,13 @@ class Region(BaseModel):
     def key(self) -> str:
         """The stable string that names the region for ever: area, slash, ID."""
         return f"{self.area}/{self.id}"
+
+    @property
+    def makes(self) -> str:
+        """A short hash of what is built of it: two that share it are one network, whatever is said of them."""
+        told = ("builder", "arguments", "weights", "accepts", "emits", "trainable", "variadic")
+        content = json.dumps(self.model_dump(mode="json", include=set(told)), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def build(self, weights: WeightStore | None = None, **overrides: Any) -> nn.Module:
         """Makes the module, with its weights when it has any.

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cortigraph.graph.errors import InputError
+from cortigraph.graph.errors import CortigraphError, InputError, brief
 from cortigraph.regions.ports import Port
 
 if TYPE_CHECKING:
@@ -39,9 +39,14 @@ def emitted(module: nn.Module, inputs: Sequence[Port], emits: Sequence[Port], *,
     """
     try:
         outputs = dry_run(module, inputs)
-    except (RuntimeError, ValueError, IndexError) as error:
+    except CortigraphError:
+        raise
+    # A region's forward may be anybody's: there is no common base of what it raises.
+    except Exception as error:
         told = ", ".join(map(str, inputs))
-        raise InputError(f"{where} can't take {told}: {error}; give larger inputs or choose another region") from error
+        raise InputError(
+            f"{where} can't take {told}: {brief(error)}; give larger inputs or choose another region"
+        ) from error
     undeclared = sorted(set(outputs) - {port.name for port in emits})
     if undeclared:
         raise InputError(f"{where} emits {', '.join(undeclared)}, which it does not declare; add them to `emits`")

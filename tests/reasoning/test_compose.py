@@ -142,3 +142,26 @@ def test_a_blueprint_that_does_not_fit_says_why(space: Space) -> None:
         wrong.build()
     with pytest.raises(InputError, match="expected a blueprint of version 1, got 9"):
         Blueprint.from_json('{"version": 9}')
+
+
+def test_what_failed_is_drawn_no_more_for_that_input(space: Space) -> None:
+    generator = np.random.default_rng(0)
+    failed = [("image", {"region": region.key, "arguments": {}}) for region in vision.REGIONS[1:]]
+    open_ = space.without(failed)
+    drawn = [open_.sample(generator) for _ in range(20)]
+    assert {one["image"]["region"] for one in drawn} == {vision.REGIONS[0].key}
+    assert len({one["audio"]["region"] for one in drawn}) > 1
+    assert not open_.exhausted
+    assert space.without([*failed, ("image", {"region": vision.REGIONS[0].key, "arguments": {}})]).exhausted
+    assert not space.without([("image", {**choice, "arguments": {"width": 8}}) for _, choice in failed]).barred
+
+
+def test_what_cannot_be_built_leaves_a_record(space: Space) -> None:
+    decisions = space.sample(np.random.default_rng(0))
+    decisions["image"] = {"region": vision.REGIONS[0].key, "arguments": {"colour": "red"}}
+    for _ in range(2):
+        with pytest.raises(InputError, match="has no argument 'colour'"):
+            space.compose(decisions)
+    assert space.sketch(decisions).decisions == decisions
+    child = space.mutate(decisions, np.random.default_rng(1))
+    assert set(child) == set(decisions)

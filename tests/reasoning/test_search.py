@@ -56,6 +56,12 @@ class TestContract:
         assert runs[0] == runs[1]
         assert runs[0] != _go(strategy(name)(_Bits(), 4), 20)
 
+    def test_what_failed_is_not_asked_for_again(self, name: str) -> None:
+        failed = strategy(name)(_Bits(), 3).decide()
+        search = strategy(name)(_Bits(), 3, first=[failed])
+        search.recall([], [], [("bits", failed["bits"])])
+        assert search.decide() != failed
+
     def test_told_again_it_goes_on_where_it_was(self, name: str) -> None:
         whole = _go(strategy(name)(_Bits(), 5), 20)
         search = strategy(name)(_Bits(), 5)

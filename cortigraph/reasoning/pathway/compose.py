@@ -11,13 +11,13 @@ Space       samples, mutates and composes them
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from cortigraph.graph.errors import InputError
+from cortigraph.graph.errors import InputError, brief
 from cortigraph.reasoning.pathway.branch import Branch, grow
 from cortigraph.reasoning.pathway.cells import arguments_of, default_of, parts_of, sample_cell
 from cortigraph.regions import builders
@@ -42,6 +42,7 @@ class Space:
         classes: The target's classes, in order.
         odds: Region key → how likely a sample takes it; 1 where nothing is said. Memory sets it.
         weights: (slot, region key) → the weights that training starts from. Memory sets it.
+        barred: (slot, region key) of what is drawn no more.
     """
 
     inputs: tuple[Port, ...]
@@ -50,7 +51,8 @@ class Space:
     classes: tuple[str, ...]
     odds: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    _grown: dict[str, Branch] = field(default_factory=dict, repr=False, compare=False)
+    barred: frozenset[tuple[str, str]] = frozenset()
+    _grown: dict[str, Branch | InputError] = field(default_factory=dict, repr=False, compare=False)
 
     def grown_from(self, weights: Mapping[tuple[str, str], str], odds: Mapping[str, float] | None = None) -> Space:
         """The same space, with what memory suggests.
@@ -61,9 +63,23 @@ class Space:
         """
         return replace(self, weights=weights, odds=self.odds if odds is None else odds, _grown={})
 
+    def without(self, failed: Iterable[tuple[str, Mapping[str, Any]]]) -> Space:
+        """The same space, from which what failed is drawn no more.
+
+        Args:
+            failed: Slot and choice. A choice of arguments bars itself alone, and not its region.
+        """
+        bare = [(slot, choice["region"]) for slot, choice in failed if not choice["arguments"]]
+        return replace(self, barred=self.barred | set(bare))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is an input that nothing may serve any more."""
+        return any(not self._open(slot) for slot in self.slots) or (len(self.slots) > 1 and not self._open(FUSION))
+
     def sample(self, generator: np.random.Generator) -> Decisions:
         """Decisions drawn from the whole space: regions by their odds, with their declared arguments."""
-        decisions: Decisions = {name: self._region(regions, generator) for name, regions in self.slots.items()}
+        decisions: Decisions = {slot: self._region(slot, generator) for slot in self.slots}
         if len(self.slots) > 1:
             decisions[FUSION] = self._cell(decisions, generator)
         return decisions
@@ -76,7 +92,7 @@ class Space:
             child[FUSION] = self._cell(child, generator)
             return child
         if generator.random() < 0.5 or not self._vary(child[slot], slot, generator):
-            child[slot] = self._region(self.slots[slot], generator)
+            child[slot] = self._region(slot, generator)
         if FUSION in child:
             child[FUSION] = self._retapped(child, generator)
         return child
@@ -109,26 +125,61 @@ class Space:
             raise InputError(problems)
         return blueprint
 
+    def sketch(self, decisions: Decisions) -> Blueprint:
+        """What decisions name, whether or not it can be built: the record of a candidate that fails."""
+        nodes = []
+        for slot, choice in decisions.items():
+            known = self.cells if slot == FUSION else self.slots[slot]
+            inputs = tuple(self.slots) if slot == FUSION else (slot,)
+            nodes.append(Node(name=slot, region=_named(choice["region"], known, slot), inputs=inputs))
+        return Blueprint(
+            inputs=self.inputs,
+            nodes=tuple(nodes),
+            output=f"{nodes[-1].name}.logits",
+            classes=self.classes,
+            decisions=decisions,
+        )
+
     def branch(self, decisions: Decisions, slot: str) -> Branch:
-        """The branch of one slot."""
+        """The branch of one slot.
+
+        Raises:
+            InputError: Its region can't be built for this input.
+        """
         choice = decisions[slot]
         known = json.dumps([slot, choice], sort_keys=True)
         if known not in self._grown:  # finding out the ports takes a dry run of the module
-            region = _named(choice["region"], self.slots[slot], slot)
-            source = next(port for port in self.inputs if port.name == slot)
-            # Weights are of one architecture: other arguments start afresh.
-            weights = None if choice["arguments"] else self.weights.get((slot, region.key))
-            self._grown[known] = grow(region, source, len(self.classes), choice["arguments"], weights)
-        return self._grown[known]
+            self._grown[known] = self._tried(choice, slot)
+        found = self._grown[known]
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def _tried(self, choice: Mapping[str, Any], slot: str) -> Branch | InputError:
+        region = _named(choice["region"], self.slots[slot], slot)
+        source = next(port for port in self.inputs if port.name == slot)
+        # Weights are of one architecture: other arguments start afresh.
+        weights = None if choice["arguments"] else self.weights.get((slot, region.key))
+        try:
+            return grow(region, source, len(self.classes), choice["arguments"], weights)
+        # A region's builder may be anybody's: there is no common base of what it raises.
+        except Exception as error:
+            return InputError(brief(error))
 
     def with_cell(self, decisions: Decisions, cell: str, **arguments: Any) -> Decisions:
         """The same branches, joined by another cell of the area `fusion` (`average`: late fusion)."""
         return {**decisions, FUSION: {"region": f"{FUSION}/{cell}", "arguments": arguments, "taps": []}}
 
-    def _region(self, regions: Sequence[Region], generator: np.random.Generator) -> dict[str, Any]:
-        return {"region": self._drawn(regions, generator).key, "arguments": {}}
+    def _open(self, slot: str) -> list[Region]:
+        """The regions of a slot that may be drawn."""
+        regions = self.cells if slot == FUSION else self.slots[slot]
+        return [region for region in regions if (slot, region.key) not in self.barred]
 
-    def _drawn(self, regions: Sequence[Region], generator: np.random.Generator) -> Region:
+    def _region(self, slot: str, generator: np.random.Generator) -> dict[str, Any]:
+        return {"region": self._drawn(slot, generator).key, "arguments": {}}
+
+    def _drawn(self, slot: str, generator: np.random.Generator) -> Region:
+        regions = self._open(slot)
         odds = np.array([self.odds.get(region.key, 1.0) for region in regions])
         return regions[int(generator.choice(len(regions), p=odds / odds.sum()))]
 
@@ -148,17 +199,28 @@ class Space:
         return True
 
     def _cell(self, decisions: Decisions, generator: np.random.Generator) -> dict[str, Any]:
-        region = self._drawn(self.cells, generator)
-        return sample_cell(region, [self.branch(decisions, slot) for slot in self.slots], generator)
+        region, branches = self._drawn(FUSION, generator), self._branches(decisions)
+        if branches is None:  # nothing to join: this candidate fails, by its branch
+            return {"region": region.key, "arguments": {}, "taps": []}
+        return sample_cell(region, branches, generator)
 
     def _retapped(self, decisions: Decisions, generator: np.random.Generator) -> dict[str, Any]:
         """The cell as it is, as long as the branches still have the taps that it joins; else taps drawn anew."""
         choice: dict[str, Any] = decisions[FUSION]
-        branches = [self.branch(decisions, slot) for slot in self.slots]
+        branches = self._branches(decisions)
+        if branches is None:
+            return choice
         known = {tap for branch in branches for tap in branch.taps}
         if all(tap in known for layer in choice["taps"] for tap in layer):
             return choice
         return sample_cell(_named(choice["region"], self.cells, FUSION), branches, generator)
+
+    def _branches(self, decisions: Decisions) -> list[Branch] | None:
+        """The branches, if all of them can be built."""
+        try:
+            return [self.branch(decisions, slot) for slot in self.slots]
+        except InputError:
+            return None
 
 
 def _named(key: str, regions: Sequence[Region], slot: str) -> Region:

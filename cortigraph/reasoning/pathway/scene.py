@@ -12,20 +12,54 @@ budget: {trials: 12}
 
 from __future__ import annotations
 
-import re
+import hashlib
+import string
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from cortigraph.graph.errors import InputError
 from cortigraph.regions import document
 from cortigraph.train.data.spec import DataSpec
 from cortigraph.train.settings import TrainSettings
 
-__all__ = ["Budget", "Scene"]
+__all__ = ["Budget", "Scene", "key_of"]
 
-_Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_LONGEST = 64  # characters; and in UTF-8, as keys name files
+_LONGEST_BYTES = 180
+
+
+def key_of(name: str) -> str:
+    """The key that a name gives, in whatever alphabet: other names have other keys, but for their blanks and marks.
+
+    Example:
+        >>> key_of("my scene"), key_of("птицы"), key_of("鸟 2"), key_of("---")
+        ('my-scene', 'птицы', '鸟-2', 'scene-cb3f91d5')
+    """
+    told = unicodedata.normalize("NFC", name)
+    kept = "".join(c if (c.isprintable() and ord(c) > 127) or c in _PLAIN else " " for c in told)
+    key = "-".join(kept.split()).strip("-.")
+    if key and len(key) <= _LONGEST and len(key.encode()) <= _LONGEST_BYTES:
+        return key
+    digest = hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:8]
+    short = key[: _LONGEST // 2].encode()[: _LONGEST_BYTES // 2].decode(errors="ignore").strip("-.")
+    return f"{short or 'scene'}-{digest}"
+
+
+def _checked(key: str) -> str:
+    told = unicodedata.normalize("NFC", key)
+    if told != key_of(told):
+        raise ValueError(
+            "expected up to 64 letters of any alphabet, digits and . _ -, not beginning or ending with . or -; "
+            f"write {key_of(told)!r}"
+        )
+    return told
+
+
+_PLAIN = frozenset(string.ascii_letters + string.digits + "._-")
+_Key = Annotated[str, AfterValidator(_checked)]
 
 
 class Budget(BaseModel):
@@ -46,7 +80,7 @@ class Scene(BaseModel):
     """A task: what is wanted, over which data, scored how, at what cost.
 
     Args:
-        key: Names the scene for ever; a file's name when it is left out.
+        key: Names the scene for ever, in any alphabet; a file's name when it is left out.
         text: What is wanted, in words.
         dataset: The key of a data set in the graph; or
         data: where the samples lie, relative to the scene's file.
@@ -77,6 +111,12 @@ class Scene(BaseModel):
     search: str = "evolution"
     seed: Annotated[int, Field(ge=0)] = 0
     base: Path = Field(default=Path(), exclude=True)
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it was read from."""
+        return self._file
 
     @model_validator(mode="after")
     def _one_source(self) -> Scene:
@@ -98,9 +138,11 @@ class Scene(BaseModel):
         told = document.read(path)
         if not isinstance(told.data, dict):
             raise InputError(f"{path}: expected keys and values, such as text, data and budget; got {told.data!r}")
-        told.data.setdefault("key", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.") or "scene")
+        told.data.setdefault("key", key_of(path.stem))
         told.data.pop("base", None)
-        return told.into(cls).model_copy(update={"base": path.parent.resolve()})
+        scene = told.into(cls).model_copy(update={"base": path.parent.resolve()})
+        scene._file = path.resolve()
+        return scene
 
     @classmethod
     def parse(cls, values: dict[str, Any], base: str | Path = ".") -> Scene:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -40,22 +40,33 @@ class Search(ABC):
         self.first = list(first)
         self.told: list[tuple[Decisions, float]] = []
         self._asked: list[Decisions] = []
+        self._failed: list[tuple[str, Any]] = []
 
     def ask(self) -> Blueprint:
         """The next blueprint to try: one that was not tried yet, as long as the search can think of any."""
+        return self.space.compose(self.decide())
+
+    def decide(self) -> Decisions:
+        """The decisions of the next blueprint to try."""
         generator = np.random.default_rng([self.seed, len(self._asked)])
         decisions = self._next(generator)
         self._asked.append(decisions)
-        return self.space.compose(decisions)
+        return decisions
 
-    def recall(self, asked: Sequence[Decisions], told: Sequence[tuple[Decisions, float]]) -> None:
+    def recall(
+        self,
+        asked: Sequence[Decisions],
+        told: Sequence[tuple[Decisions, float]],
+        failed: Sequence[tuple[str, Any]] = (),
+    ) -> None:
         """Goes on where a search is that others may be working on too.
 
         Args:
             asked: What is tried or was tried, by place.
             told: What has its score, in the order in which strategies that look at it are to see it.
+            failed: Slot and choice of what could not be trained: it would be tried in vain again.
         """
-        self._asked, self.told = list(asked), list(told)
+        self._asked, self.told, self._failed = list(asked), list(told), list(failed)
 
     def tell(self, blueprint: Blueprint, score: float) -> None:
         """The score of a blueprint that was asked for; higher is better."""
@@ -66,14 +77,18 @@ class Search(ABC):
         """Decisions worth trying, given `told`. All chance comes from the generator."""
 
     def _next(self, generator: np.random.Generator) -> Decisions:
-        if len(self._asked) < len(self.first):
-            return self.first[len(self._asked)]
+        place = len(self._asked)
+        if place < len(self.first) and not self._in_vain(self.first[place]):
+            return self.first[place]
         known = [*self._asked, *(decisions for decisions, _ in self.told)]
         for _ in range(_TRIES):
             decisions = self.propose(generator)
-            if decisions not in known:
+            if decisions not in known and not self._in_vain(decisions):
                 break
         return decisions
+
+    def _in_vain(self, decisions: Decisions) -> bool:
+        return any(decisions.get(slot) == choice for slot, choice in self._failed)
 
 
 _strategies: dict[str, type[Search]] = {}

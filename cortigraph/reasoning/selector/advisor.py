@@ -56,11 +56,15 @@ class Advice:
     Args:
         selector: What was learned.
         among: The regions that may be advised; all that are known when left out.
+        left_out: Region → why it can't serve, of those that are left out for it.
     """
 
-    def __init__(self, selector: Selector, among: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, selector: Selector, among: Sequence[str] | None = None, left_out: Mapping[str, str] | None = None
+    ) -> None:
         self.selector = selector
         self._among = None if among is None else list(among)
+        self.left_out = dict(left_out or {})
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -114,7 +118,8 @@ class Advice:
                 row["would_change"] = [asdict(change) for change in why.would_change]
                 row["proxies"] = why.proxies
             rows.append(row)
-        return {"dataset": self.ranking.dataset, "most_telling": self.most_telling(), "regions": rows}
+        told = {"dataset": self.ranking.dataset, "most_telling": self.most_telling(), "regions": rows}
+        return {**told, "left_out": self.left_out}
 
 
 class Advisor:
@@ -167,6 +172,7 @@ class Advisor:
         *,
         metric: str = "accuracy",
         scenes: Sequence[str] | None = None,
+        left_out: Mapping[str, Mapping[str, str]] | None = None,
     ) -> dict[str, Advice]:
         """Ranks regions for the slots of a scene: those that may serve there.
 
@@ -175,20 +181,24 @@ class Advisor:
             slots: Slot → the keys of its regions.
             metric: A property of runs; more is better.
             scenes: Only what was learned for these; all when left out.
+            left_out: Slot → region → why it can't serve there; passed on.
         """
-        version = self._store.version()
-        return {slot: self._for_slot(version, asked, keys, metric, scenes) for slot, keys in slots.items()}
+        version, told = self._store.version(), left_out or {}
+        return {
+            slot: Advice(self._for_slot(version, asked, keys, metric, scenes), keys, told.get(slot))
+            for slot, keys in slots.items()
+        }
 
     def _for_slot(
         self, version: str, asked: Asked, keys: Sequence[str], metric: str, scenes: Sequence[str] | None
-    ) -> Advice:
+    ) -> Selector:
         areas = sorted({key.rpartition("/")[0] for key in keys})
         evidence = self._evidence(version, metric, tuple(areas), scenes, tuple(keys))
         proxies = {
             name: {key: value for key, value in told.items() if key in keys} for name, told in asked.proxies.items()
         }
         told = evidence.knowing(asked.dataset, asked.features, asked.place, {n: t for n, t in proxies.items() if t})
-        return Advice(Selector.for_dataset(told, asked.dataset, asked.words), keys)
+        return Selector.for_dataset(told, asked.dataset, asked.words)
 
     def _evidence(
         self,

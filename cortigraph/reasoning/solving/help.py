@@ -24,6 +24,7 @@ from cortigraph.graph.store import Store, open_store
 from cortigraph.reasoning.memory import Memory
 from cortigraph.reasoning.pathway.scene import Scene
 from cortigraph.reasoning.solving.claims import LEASE_SECONDS, Claims
+from cortigraph.reasoning.solving.history import past
 from cortigraph.reasoning.solving.problem import pose
 from cortigraph.reasoning.solving.record import Ledger, work_folder
 from cortigraph.reasoning.solving.trial import Bench, Silent, Watcher
@@ -74,7 +75,7 @@ def help_along(
 
     Raises:
         UnknownKeyError: There is no such search or scene.
-        InputError: The samples can't be read here, or are not the same as where the search began.
+        InputError: The samples can't be read here, or they or the regions are not those with which the search began.
         StoreError: The store could not be reached for five minutes.
     """
     if name is not None and not store.read(_SEARCHES, name=name):
@@ -111,13 +112,21 @@ def _join(store: Store, home: Home, row: Mapping[str, Any], training: Trainer, l
     """Everything that is needed to work on a search, read from the graph."""
     search = row["key"]
     scene = Scene.parse(json.loads(row["declared"]), row["base"])
-    problem = pose(store, scene, home.cache)
-    found = problem.search_key(row["remember"])
-    if found != search:
+    posed = pose(store, scene, home.cache)
+    base = posed.search_key(row["remember"])
+    known = next((one for one in past(store, scene.key, base) if one.key == search), None)
+    if known is None:
         raise InputError(
-            f"search {search} can't be helped from here: expected the samples and regions that it began with, got "
-            f"others (it would be called {found}); look whether the files under {row['base']} are the same as there"
+            f"search {search} can't be helped from here: expected the samples that it began with, got others (it would "
+            f"be called {base}); look whether the files under {row['base']} are the same as there"
         )
+    changed = [*known.overwritten(posed), *known.gone(posed)]
+    if changed:
+        raise InputError(
+            f"search {search} can't be helped from here: expected the regions that it began with; others now, or not "
+            f"to be built here, are {', '.join(changed)}"
+        )
+    problem = posed.among(known.catalogue)
     ledger, memory, told = Ledger(store, problem, search), Memory.from_json(row["plan"]), Told(watcher)
     bench = Bench(problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told)
     return Work(problem, ledger, Claims(store, search, lease), bench, memory, told)

@@ -16,6 +16,7 @@ from cortigraph.graph.store import Store, Transaction
 from cortigraph.graph.write import merge_edges, merge_nodes
 from cortigraph.reasoning.memory import Memory
 from cortigraph.reasoning.pathway.compose import Decisions
+from cortigraph.reasoning.solving.identity import check_identity
 from cortigraph.reasoning.solving.problem import Problem
 from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.reasoning.solving.trial import Run, Trial, weights_of
@@ -25,7 +26,6 @@ from cortigraph.train.provenance import now, provenance
 
 __all__ = ["Entry", "Ledger", "uses", "work_folder"]
 
-_PLAN = "MATCH (s:Search {key: $key}) RETURN s.plan AS plan, s.state AS state, s.report AS report"
 _RUN = "MATCH (r:Run {key: $key}) RETURN r {.*} AS run"
 _CANDIDATES = """
 MATCH (c:Candidate)-[:IN_SEARCH]->(:Search {key: $key}) WHERE c.index >= 0
@@ -35,6 +35,8 @@ _ORIGIN = """
 MATCH (r:Run&!Entity) WHERE r.key <> $key AND $weights IN r.weights
 RETURN r.key AS key ORDER BY r.finished_at, key LIMIT 1
 """
+_REPLACE = "MATCH (s:Search {key: $key, state: 'running'}) SET s.state = 'stale'"
+_MOVED = "MATCH (s:Scene {key: $key}) WHERE coalesce(s.file, '') <> $file SET s.file = $file"
 _FORGET = """
 MATCH (search:Search&!Entity)-[:FOR_SCENE]->(:Scene&!Entity {key: $scene})
 OPTIONAL MATCH (c:Candidate)-[:IN_SEARCH]->(search)
@@ -60,6 +62,11 @@ class Entry:
     decisions: Decisions
     trial: Trial | None
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the budget's trials, as far as is known."""
+        return self.trial is None or self.trial.counts
+
 
 class Ledger:
     """The graph's record of one search.
@@ -73,22 +80,24 @@ class Ledger:
     def __init__(self, store: Store, problem: Problem, search: str) -> None:
         self.store, self.problem, self.search = store, problem, search
 
-    def plan(self) -> tuple[Memory, str | None] | None:
-        """What memory said when the search began, and its report if it is done; nothing if it never began."""
-        rows = self.store.read(_PLAN, key=self.search)
-        if not rows:
-            return None
-        done = rows[0]["report"] if rows[0]["state"] == "done" else None
-        return Memory.from_json(rows[0]["plan"]), done
-
-    def begin(self, memory: Memory, recalled: Sequence[str] | None) -> None:
+    def begin(self, memory: Memory, recalled: Sequence[str] | None, replaced: str | None = None) -> None:
         """Writes scene, data set and search, with what memory said: a search that goes on does not ask again.
 
         Args:
             memory: What it said.
             recalled: The scenes that it might recall; all when left out.
+            replaced: Key of the search that this one takes the place of.
+
+        Raises:
+            InputError: The scene's key is another's.
         """
-        self.store.execute(lambda tx: self._begin(tx, memory, recalled))
+
+        def write(tx: Transaction) -> None:
+            check_identity(tx, self.problem)
+            tx.write(_REPLACE, key=replaced)
+            self._begin(tx, memory, recalled)
+
+        self.store.execute(write)
 
     def _begin(self, tx: Transaction, memory: Memory, recalled: Sequence[str] | None) -> None:
         scene, problem = self.problem.scene, self.problem
@@ -98,6 +107,7 @@ class Ledger:
         node = {
             "key": scene.key,
             "name": scene.key,
+            "file": str(scene.file) if scene.file else None,
             "text": scene.text,
             "metric": scene.metric,
             "declared": scene.model_dump_json(exclude={"base"}, exclude_defaults=True),
@@ -113,6 +123,7 @@ class Ledger:
             "strategy": scene.search,
             "state": "running",
             "plan": memory.to_json(),
+            "catalogue": json.dumps(problem.catalogue, sort_keys=True),
             "declared": node["declared"],
             "base": str(scene.base.resolve()),
             "remember": None if recalled is None else list(recalled),
@@ -121,6 +132,15 @@ class Ledger:
         }
         merge_nodes(tx, Label.SEARCH, [search])
         merge_edges(tx, RelType.FOR_SCENE, Label.SEARCH, Label.SCENE, [{"start": self.search, "end": scene.key}])
+
+    def moved(self) -> None:
+        """Writes where the scene's file lies now, if it said the same elsewhere."""
+        if self.problem.scene.file is not None:
+            self.store.write(_MOVED, key=self.problem.scene.key, file=str(self.problem.scene.file))
+
+    def fail(self) -> None:
+        """Writes that the search came to nothing: asked again, the scene is searched anew."""
+        merge_nodes(self.store, Label.SEARCH, [{"key": self.search, "state": "failed", "finished_at": now()}])
 
     def find(self, key: str) -> Run | None:
         """A branch that was trained before."""
@@ -182,6 +202,8 @@ class Ledger:
             "index": trial.index,
             "state": "failed" if trial.reason else "done",
             "reason": trial.reason or None,
+            "slot": trial.slot or None,
+            "counts": trial.counts,
             "decisions": json.dumps(trial.blueprint.decisions, sort_keys=True),
             "blueprint": trial.blueprint.to_json(),
             "accuracy": trial.accuracy,
@@ -300,5 +322,7 @@ def _entry(told: Mapping[str, Any]) -> Entry:
             seconds=told["seconds"],
             reason=told.get("reason") or "",
             runs=json.loads(told["runs"]),
+            slot=told.get("slot") or "",
+            counts=told.get("counts", True),
         )
     return Entry(told["key"], told["index"], json.loads(told["decisions"]), trial)

@@ -23,6 +23,7 @@ class Step:
         nll: On validation data, in nats.
         seconds: That it took.
         reason: Why it failed, or empty.
+        counts: Whether it is one of the budget's trials; a region that can't serve is none.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Step:
     nll: float | None
     seconds: float
     reason: str = ""
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Solution:
         seconds: Of all trials, over all sessions.
         recalled: How many pathways and weights memory gave to begin with.
         resumed: How many trials were there already.
+        notes: What is worth knowing: why it was searched anew, or may be worth it.
     """
 
     pathway: str
@@ -61,6 +64,12 @@ class Solution:
     seconds: float
     recalled: Mapping[str, int] = field(default_factory=dict)
     resumed: int = 0
+    notes: Sequence[str] = ()
+
+    @property
+    def tried(self) -> int:
+        """How many trials of the budget were made."""
+        return sum(step.index >= 0 and step.counts for step in self.steps)
 
     def trials_to(self, level: float) -> int | None:
         """How many trials it took until a candidate reached a level on validation data; nothing if none did."""

@@ -24,6 +24,7 @@ from cortigraph.reasoning.pathway.compose import FUSION, Decisions
 from cortigraph.reasoning.pathway.scene import Scene
 from cortigraph.reasoning.solving.claims import Claims
 from cortigraph.reasoning.solving.crew import crew
+from cortigraph.reasoning.solving.history import opened
 from cortigraph.reasoning.solving.problem import Problem, pose
 from cortigraph.reasoning.solving.record import Ledger, work_folder
 from cortigraph.reasoning.solving.solution import Solution, Step
@@ -60,11 +61,16 @@ class _Solver:
             cells += [(slot, self.bench.space.with_cell(best, "select", index=i)) for i, slot in enumerate(best)]
         found = {}
         for number, (name, decisions) in enumerate(cells):
-            trial = self.bench.attempt(-1 - number, self.bench.space.compose(decisions))
+            try:
+                trial = self.bench.attempt(-1 - number, self.bench.space.compose(decisions))
+            except InputError:
+                continue  # a cell that the scene rules out, or that is another now
+            if trial.reason:
+                continue
             found[name] = (self.ledger.candidate(trial, f"{self.ledger.search}/{name}"), trial)
         return found
 
-    def conclude(self, done: list[tuple[str, Trial]], resumed: int) -> Solution:
+    def conclude(self, done: list[tuple[str, Trial]], resumed: int, notes: Sequence[str]) -> Solution:
         """Chooses, evaluates on test data, writes the pathway, and says how it went."""
         started = time.monotonic()
         references = self.references(done)
@@ -89,7 +95,7 @@ class _Solver:
         )
         metrics = {"test": tests["pathway"], "valid": {"accuracy": chosen.accuracy, "nll": chosen.nll}}
         self.ledger.conclude(solution, key, metrics)
-        return Solution.from_json(solution.to_json(), resumed=resumed)
+        return Solution.from_json(solution.to_json(), resumed=resumed, notes=list(notes))
 
     def _test(self, blueprint: Blueprint) -> Mapping[str, float]:
         return evaluate(blueprint.build(self.weights), self.problem.dataset, "test").metrics
@@ -103,6 +109,7 @@ def solve(
     workers: int | Cluster = 1,
     helpers: int = 1,
     remember: Sequence[str] | None = None,
+    again: bool = False,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
 ) -> Solution:
@@ -116,14 +123,17 @@ def solve(
         helpers: Processes of this machine that train different candidates at once, this one among them. Workers
             elsewhere (`cortigraph worker`) may help besides.
         remember: Scenes whose results may be recalled: all when left out, none when empty.
+        again: Whether a scene that was solved is searched anew.
         watcher: Told of every epoch and trial.
         progress: Told how far decoding is.
 
     Returns:
-        The solution. One that is in the graph already is returned as it is.
+        The solution. One that is in the graph already is returned as it is, whatever regions have come since; `notes`
+        says what speaks for searching again.
 
     Raises:
-        InputError: The scene or its data is wrong; nothing was written.
+        InputError: The scene or its data is wrong, or its key is another's, and nothing was written; or no region could
+            be trained on it.
         TrainError: Training could not start, or workers died; what was done is kept.
     """
     cluster = workers if isinstance(workers, Cluster) else Cluster(workers)
@@ -131,18 +141,19 @@ def solve(
         raise InputError(
             "workers that share one training and workers that share the search don't go together; give one"
         )
-    problem = pose(store, scene, home.cache, progress)
-    search = problem.search_key(remember)
-    ledger, weights = Ledger(store, problem, search), WeightStore(home.weights)
-    with _alone(home, search):
-        known = ledger.plan()
-        if known is not None and known[1] is not None:
-            solution = Solution.from_json(known[1])
-            tried = sum(step.index >= 0 for step in solution.steps)
-            if tried >= scene.budget.trials or scene.budget.seconds is not None:
-                return Solution.from_json(known[1], resumed=tried)
-        memory = known[0] if known else consult(store, problem.space, problem.asked(), scene.metric, remember)
-        ledger.begin(memory, remember)
+    posed = pose(store, scene, home.cache, progress)
+    base, weights = posed.search_key(remember), WeightStore(home.weights)
+    with _alone(home, base):
+        meant = opened(store, posed, base, again)
+        problem, search, past = meant.problem, meant.key, meant.past
+        ledger = Ledger(store, problem, search)
+        if past is not None and past.report is not None and past.state == "done":
+            solution = Solution.from_json(past.report)
+            if solution.tried >= scene.budget.trials or scene.budget.seconds is not None:
+                ledger.moved()
+                return replace(solution, resumed=solution.tried, notes=meant.notes)
+        memory = past.memory if past else consult(store, problem.space, problem.asked(), scene.metric, remember)
+        ledger.begin(memory, remember, meant.replaced)
         threads = cluster.threads or max(1, cores() // helpers)
         if helpers > 1:
             cluster = replace(cluster, threads=threads)
@@ -153,12 +164,20 @@ def solve(
             )
             with crew(store, home, search, helpers - 1, threads) as help:
                 work = Work(problem, ledger, Claims(store, search), bench, memory, told, help.check)
-                resumed = sum(entry.trial is not None for entry in ledger.entries())
+                resumed = sum(entry.trial is not None and entry.counts for entry in ledger.entries())
                 done = work.all()
-            solver = _Solver(problem, ledger, bench, memory, work, weights)
             if all(trial.reason for _, trial in done):
-                raise InputError(f"no candidate could be trained; the last one: {done[-1][1].reason}")
-            return solver.conclude(done, resumed)
+                ledger.fail()
+                raise InputError(["no candidate could be trained", *_reasons([trial for _, trial in done])])
+            return _Solver(problem, ledger, bench, memory, work, weights).conclude(
+                done, resumed, () if past else meant.notes
+            )
+
+
+def _reasons(failed: Sequence[Trial]) -> list[str]:
+    """Why, once each: `image, vision.recognition/mine: it takes 28 × 28`."""
+    told = [(f"{t.slot}, {t.decisions[t.slot]['region']}: " if t.slot else "") + t.reason for t in failed]
+    return list(dict.fromkeys(told))
 
 
 @contextmanager
@@ -193,7 +212,7 @@ def _step(trial: Trial) -> Step:
     slots = [port.name for port in trial.blueprint.inputs] + ([FUSION] if FUSION in trial.decisions else [])
     choice = {slot: _words(nodes[slot], trial.decisions[slot]) for slot in slots}
     nll = None if trial.reason else trial.nll
-    return Step(trial.index, choice, trial.accuracy, nll, trial.seconds, trial.reason)
+    return Step(trial.index, choice, trial.accuracy, nll, trial.seconds, trial.reason, trial.counts)
 
 
 def _words(name: str, choice: Mapping[str, Any]) -> str:

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
+from cortigraph.graph.errors import StoreError, brief
 from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
 from cortigraph.reasoning.solving.problem import Problem
+from cortigraph.reasoning.solving.survey import rehearse
 from cortigraph.regions.blueprint import Blueprint
-from cortigraph.train.errors import DivergedError
+from cortigraph.train.errors import DivergedError, PausedError, WorkerLostError
 from cortigraph.train.job import Epoch, Outcome, TrainJob
 from cortigraph.train.launch import Trainer
 from cortigraph.train.provenance import now, provenance
@@ -57,6 +59,8 @@ class Trial:
         seconds: That the trial took, branches included.
         reason: Why it failed, or empty.
         runs: Slot → key of its branch's run.
+        slot: Where it failed: the choice of this slot is not tried again.
+        counts: Whether it is one of the budget's trials. A region that can't serve costs nothing, and is none.
     """
 
     index: int
@@ -66,6 +70,13 @@ class Trial:
     seconds: float
     reason: str = ""
     runs: Mapping[str, str] | None = None
+    slot: str = ""
+    counts: bool = True
+
+    @property
+    def failed(self) -> tuple[str, Any] | None:
+        """Slot and choice that failed, if one did."""
+        return (self.slot, self.decisions[self.slot]) if self.slot else None
 
     @property
     def decisions(self) -> Decisions:
@@ -180,10 +191,13 @@ class Bench:
         return blueprint.with_weights(outcome.weights), outcome.metrics["valid"], outcome.seconds
 
     def attempt(self, index: int, blueprint: Blueprint) -> Trial:
-        """Trains and scores a candidate. One that can't be trained is a failed trial, not an error."""
-        decisions = dict(blueprint.decisions)
+        """Trains and scores a candidate. One that can't be built or trained is a failed trial, not an error."""
+        decisions: Decisions = dict(blueprint.decisions)
+        slot = ""
+        runs: dict[str, Run] = {}
         try:
-            runs = {slot: self.branch(decisions, slot) for slot in self.space.slots}
+            for slot in self.space.slots:
+                runs[slot] = self.branch(decisions, slot)
             # A branch that an earlier candidate trained costs nothing now, but is not free: its share was paid then.
             seconds = sum(run.seconds for run in runs.values() if run.key not in self._paid)
             self._paid.update(run.key for run in runs.values())
@@ -192,9 +206,16 @@ class Bench:
                 only = next(iter(runs.values()))
                 trained, metrics, extra = only.blueprint, only.metrics, 0.0
             else:
+                slot = FUSION
                 trained, metrics, extra = self.fuse(decisions, hashes)
-        except DivergedError as error:
-            return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=str(error))
+        # The store, the disk, or a worker that was lost: no fault of the candidate.
+        except (StoreError, OSError, WorkerLostError, PausedError):
+            raise
+        # A region may be anybody's: whatever its forward raises, or its size asks of memory, the search goes on.
+        except Exception as error:
+            # What came as declared can't serve here; what diverged took its time, and other arguments may do.
+            counts = isinstance(error, DivergedError) or bool(decisions[slot]["arguments"])
+            return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=brief(error), slot=slot, counts=counts)
         keys = {slot: run.key for slot, run in runs.items()}
         return Trial(index, trained, metrics["accuracy"], metrics["nll"], seconds + extra, runs=keys)
 
@@ -204,6 +225,9 @@ class Bench:
 
     def _train(self, what: str, key: str, blueprint: Blueprint) -> Outcome:
         settings = self.problem.scene.training.model_copy(update={"seed": self.problem.scene.seed})
+        if self.trainer.engine != "single":
+            # What one worker of many raises ends them all: it is looked for here first.
+            rehearse(blueprint, self.problem.dataset, self.trainer.weights)
         job = TrainJob(
             blueprint=blueprint, dataset_folder=self.problem.dataset.folder, settings=settings, work=self._folder(key)
         )

@@ -20,7 +20,7 @@ ORDER BY s.started_at DESC, search LIMIT 1
 """
 _CANDIDATES = """
 MATCH (c:Candidate)-[:IN_SEARCH]->(:Search {key: $search}) WHERE c.index >= 0
-RETURN c {.index, .state, .decisions, .accuracy, .seconds, .reason, .host, .pid, .attempts, .doing} AS told,
+RETURN c {.index, .state, .decisions, .accuracy, .seconds, .reason, .host, .pid, .attempts, .doing, .counts} AS told,
        c.until - timestamp() AS left
 ORDER BY c.index
 """
@@ -40,6 +40,7 @@ class Standing:
         worker: `host:process` of who has it, or had it.
         attempts: How often it was begun.
         doing: What is being trained just now, or why it failed.
+        counts: Whether it is one of the budget's trials; a region that can't serve is none.
     """
 
     index: int
@@ -50,6 +51,7 @@ class Standing:
     worker: str
     attempts: int
     doing: str
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,4 +122,5 @@ def _standing(row: Mapping[str, Any]) -> Standing:
         worker=f"{host}:{pid}" if host else "",
         attempts=told.get("attempts") or 1,
         doing=(told.get("reason") if state == "failed" else told.get("doing")) or "",
+        counts=told.get("counts") is not False,
     )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.memory import Memory
 from cortigraph.reasoning.pathway.compose import Decisions
 from cortigraph.reasoning.search import strategy
@@ -80,7 +81,7 @@ class Work:
     def all(self) -> list[tuple[str, Trial]]:
         """Helps until the budget is spent and all candidates have their score; gives them, with their keys."""
         entries = self.ledger.entries()
-        self.watcher.started(self.problem, sum(entry.trial is not None for entry in entries))
+        self.watcher.started(self.problem, sum(entry.trial is not None and entry.counts for entry in entries))
         seen = {entry.index for entry in entries if entry.trial}
         while True:
             if not self.step(entries):
@@ -129,14 +130,27 @@ class Work:
             return None
         done = [entry.trial for entry in entries if entry.trial]
         closing = None
-        if len(entries) == self.problem.scene.budget.trials - 1:
+        if sum(entry.counts for entry in entries) == self.problem.scene.budget.trials - 1:
             if len(done) < len(entries):
                 return None  # the last one is made of the best of all others
             closing = self._closing(done)
-        search = strategy(self.problem.scene.search)(self.bench.space, self.problem.scene.seed, self.memory.first)
-        search.recall([entry.decisions for entry in entries], [(trial.decisions, trial.accuracy) for trial in done])
-        blueprint = closing or search.ask()
+        blueprint = closing or self._asked(entries, done)
         return self.claims.new(len(entries), blueprint, dict(blueprint.decisions))
+
+    def _asked(self, entries: Sequence[Entry], done: Sequence[Trial]) -> Blueprint:
+        """What the strategy would try next; what can't be built fails when it is attempted, and says why."""
+        failed = [trial.failed for trial in done if trial.failed]
+        space = self.bench.space.without(failed)
+        search = strategy(self.problem.scene.search)(space, self.problem.scene.seed, self.memory.first)
+        told = [(trial.decisions, trial.accuracy) for trial in done if not trial.reason]
+        search.recall([entry.decisions for entry in entries], told, failed)
+        return self._composed(search.decide())
+
+    def _composed(self, decisions: Decisions) -> Blueprint:
+        try:
+            return self.bench.space.compose(decisions)
+        except InputError:
+            return self.bench.space.sketch(decisions)
 
     def _train(self, claim: Claim, entries: Sequence[Entry]) -> None:
         paid = {run for entry in entries if entry.trial for run in (entry.trial.runs or {}).values()}
@@ -170,12 +184,14 @@ class Work:
         if len(best) < 2 or not any(cell.id == _CLOSING for cell in self.bench.space.cells):
             return None
         decisions = self.bench.space.with_cell(best, _CLOSING)
-        return None if any(trial.decisions == decisions for trial in done) else self.bench.space.compose(decisions)
+        return None if any(trial.decisions == decisions for trial in done) else self._composed(decisions)
 
     def _spent(self, entries: Sequence[Entry]) -> bool:
         budget = self.problem.scene.budget
         done = [entry.trial for entry in entries if entry.trial]
         seconds = sum(trial.seconds for trial in done)
-        return len(entries) >= budget.trials or (
-            budget.seconds is not None and bool(done) and seconds >= budget.seconds
+        return (
+            sum(entry.counts for entry in entries) >= budget.trials
+            or (budget.seconds is not None and bool(done) and seconds >= budget.seconds)
+            or self.bench.space.without(trial.failed for trial in done if trial.failed).exhausted
         )

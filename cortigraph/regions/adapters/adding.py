@@ -9,10 +9,12 @@ import torch
 from pydantic import JsonValue
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.regions import catalogue
-from cortigraph.regions.adapters import checks, named, plain, timm_models, transformers_models
+from cortigraph.regions import builders, catalogue
+from cortigraph.regions.adapters import checks, plain, timm_models, transformers_models
 from cortigraph.regions.adapters.base import Recipe
-from cortigraph.regions.adapters.inputs import Given, as_ports, drawn
+from cortigraph.regions.adapters.freedom import settled
+from cortigraph.regions.adapters.inputs import Given, as_example, as_ports, drawn
+from cortigraph.regions.adapters.received import received
 from cortigraph.regions.ports import Axis, Port
 from cortigraph.regions.region import Area, Region
 from cortigraph.regions.weights import WeightStore
@@ -32,7 +34,7 @@ _NO_LICENCE = "NOASSERTION"
 def add(
     store: Store,
     home: Home,
-    module: nn.Module | str,
+    module: object,
     *,
     area: str,
     id: str,
@@ -53,7 +55,8 @@ def add(
     Args:
         store: The graph.
         home: Where the weights are kept.
-        module: Any module, a model of timm or of transformers, or `timm:NAME` or `transformers:FOLDER`.
+        module: Any module, a model of timm or of transformers, or `timm:NAME` or `transformers:FOLDER`; anything else
+            is refused with what to give in its place.
         area: The area's key; an area that is not there is made of what the region takes and gives.
         id: Of the region, unique in its area.
         name: For people; that of the model, else of the class, when left out.
@@ -81,7 +84,7 @@ def add(
         Region(area='demo', id='line', name='Linear', builder='graph', …)
     """
     problems = checks.place_problems(store, area, id, derived_from)
-    given = named.load(module) if isinstance(module, str) else module
+    given = received(module)
     place = _area(store, area) if not problems else None
     problems += checks.state_problems(given)
     wanted = _wanted(given, example, as_ports(accepts), as_ports(emits), place)
@@ -120,11 +123,9 @@ def _wanted(
     emits: tuple[Port, ...] | None,
     place: Area | None,
 ) -> plain.Wanted:
-    if isinstance(example, torch.Tensor):
-        example = (example,)
     frozen = [key for key, value in module.named_parameters(remove_duplicate=False) if not value.requires_grad]
     return plain.Wanted(
-        example=None if example is None else tuple(example),
+        example=as_example(example),
         accepts=accepts,
         emits=emits,
         area=place.accepts if place else (),
@@ -170,7 +171,9 @@ def _ported(found: Recipe, wanted: plain.Wanted) -> Recipe:
         names = ", ".join(port.name for port in found.emits)
         raise InputError(f"emits names {', '.join(unknown)}, which the model does not give; it gives {names}")
     ports = tuple(emits.get(port.name, port) for port in found.emits)
-    return replace(found, accepts=wanted.accepts or found.accepts, emits=ports)
+    module = builders.get(found.builder).build(**found.arguments).eval()
+    accepts = settled(module, wanted.accepts or found.accepts, found.example)
+    return replace(found, accepts=accepts, emits=ports)
 
 
 def _declared(found: Recipe, **told: Any) -> Region:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cortigraph.graph.errors import brief
 from cortigraph.regions.adapters.export import named_outputs
 
 __all__ = ["differences", "loaded"]
@@ -20,7 +21,13 @@ _TOLERANCE = 1e-4
 _Run = Callable[[nn.Module], Any]
 
 
-def differences(original: nn.Module, again: nn.Module, run: _Run, rerun: _Run | None = None) -> list[str]:
+def differences(
+    original: nn.Module,
+    again: nn.Module,
+    run: _Run,
+    rerun: _Run | None = None,
+    modes: Sequence[str] = ("evaluation", "training"),
+) -> list[str]:
     """In what two networks differ: their outputs in evaluation, and in training for the same random numbers.
 
     Args:
@@ -28,20 +35,24 @@ def differences(original: nn.Module, again: nn.Module, run: _Run, rerun: _Run | 
         again: The network that was made again, likewise.
         run: Runs the original on an example; gives what it gives.
         rerun: Runs the other, when it is called in another way.
+        modes: In which they are compared.
 
     Returns:
         One message per difference; empty when there is none.
     """
     problems = []
-    for mode in ("evaluation", "training"):
-        told = [_outputs(original, run, mode), _outputs(again, rerun or run, mode)]
-        if isinstance(told[0], str):
-            # One that can't be trained on this example, say for its batch norm, is judged by evaluation alone.
-            problems += [f"it can't be run on the example: {told[0]}"] if mode == "evaluation" else []
-        elif isinstance(told[1], str):
-            problems.append(f"in {mode}, it can't be run again as it was: {told[1]}")
+    for mode in modes:
+        wanted = _outputs(original, run, mode)
+        if isinstance(wanted, str):
+            # One that can't be trained on this example, say for its batch norm, is judged by evaluation alone; nor is
+            # the other run, which may not look, and would keep what is no number.
+            problems += [f"it can't be run on the example: {wanted}"] if mode == "evaluation" else []
+            continue
+        got = _outputs(again, rerun or run, mode)
+        if isinstance(got, str):
+            problems.append(f"in {mode}, it can't be run again as it was: {got}")
         else:
-            problems += _between(told[0], told[1], mode)
+            problems += _between(wanted, got, mode)
     return problems
 
 
@@ -55,7 +66,7 @@ def loaded(module: nn.Module, again: nn.Module) -> list[str]:
     try:
         again.load_state_dict(module.state_dict())
     except RuntimeError as error:
-        return [str(error).replace("\n\t", " ")]
+        return [brief(error)]
     return []
 
 
@@ -66,7 +77,7 @@ def _outputs(module: nn.Module, run: _Run, mode: str) -> Mapping[str, Tensor] | 
             return named_outputs(run(module))
         # Whatever forward raises is told to the user.
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return brief(error)
 
 
 @contextmanager

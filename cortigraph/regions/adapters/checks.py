@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from cortigraph.graph.errors import InputError
+from cortigraph.graph.errors import InputError, brief
 from cortigraph.regions import catalogue
 from cortigraph.regions.ports import Port
 from cortigraph.regions.region import Area
@@ -40,28 +40,31 @@ def state_problems(module: nn.Module) -> list[str]:
     """Why the tensors of a module can't be kept; empty when they can.
 
     Example:
-        >>> state_problems(nn.Linear(2, 3).half())[0]
+        >>> state_problems(nn.Linear(2, 3, bias=False).half())[0]
         'weight is float16; give the module in full precision: module.float()'
     """
-    problems = [problem for name, value in _tensors(module) for problem in _wrong(name, value)]
+    found: dict[str, list[str]] = {}
+    for name, value in _tensors(module):
+        for problem in _wrong(value):
+            found.setdefault(problem, []).append(name)
+    problems = [f"{_few(names)} {problem}" for problem, names in found.items()]
     extra = [name for name, value in _state(module).items() if not isinstance(value, Tensor)]
     return problems + [f"{name} is no tensor, so it can't be kept; leave out get_extra_state" for name in extra]
 
 
 def alone(module: nn.Module) -> nn.Module:
-    """A copy on the CPU with contiguous tensors, so that the user's module stays as it is; wrappers are taken off.
+    """A copy on the CPU with contiguous tensors, so that the user's module stays as it is.
 
     Raises:
         InputError: The module can't be copied.
     """
-    while isinstance(inner := getattr(module, "_orig_mod", None) or _wrapped(module), nn.Module):
-        module = inner
     try:
         copied = copy.deepcopy(module).cpu()
     # Copying runs the code of whatever the module holds.
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise InputError(f"the module can't be copied ({told}); leave out what is neither tensor nor module") from error
+        raise InputError(
+            f"the module can't be copied ({brief(error)}); leave out what is neither tensor nor module"
+        ) from error
     for value in (*copied.parameters(), *copied.buffers()):
         value.data = value.data.contiguous()
         value.grad = None
@@ -88,24 +91,23 @@ def _state(module: nn.Module) -> dict[str, object]:
     return found
 
 
-def _wrapped(module: nn.Module) -> nn.Module | None:
-    parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-    return module.module if isinstance(module, parallel) else None
+def _few(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more like it)"
 
 
-def _wrong(name: str, value: Tensor) -> list[str]:
+def _wrong(value: Tensor) -> list[str]:
     if nn.parameter.is_lazy(value):
-        return [f"{name} has no size yet; run the module once before it is added"]
+        return ["has no size yet; run the module once before it is added"]
     if value.is_meta:
-        return [f"{name} has no values (it is on the meta device); load its weights first"]
+        return ["has no values (it is on the meta device); load its weights first"]
     if value.layout is not torch.strided or value.is_quantized:
-        return [f"{name} is sparse or quantised; give the module in full precision"]
+        return ["is sparse or quantised; give the module in full precision"]
     if value.dtype in (torch.float16, torch.bfloat16, torch.float64):
-        return [f"{name} is {_dtype(value)}; give the module in full precision: module.float()"]
+        return [f"is {_dtype(value)}; give the module in full precision: module.float()"]
     if value.is_complex() or _dtype(value).startswith(("float8", "float4")):
-        return [f"{name} is {_dtype(value)}; a region's tensors are float32 or whole numbers"]
+        return [f"is {_dtype(value)}; a region's tensors are float32 or whole numbers"]
     if value.is_floating_point() and bool(value.isnan().any()):
-        return [f"{name} has values that are no numbers (NaN); mend the weights, for instance train again"]
+        return ["has values that are no numbers (NaN); mend the weights, for instance train again"]
     return []
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from cortigraph.graph.errors import InputError
+from cortigraph.graph.errors import InputError, brief
 from cortigraph.regions.adapters.operations import SCALAR, operation
 from cortigraph.regions.adapters.program import DTYPES, FORMATS
 
@@ -23,10 +23,10 @@ __all__ = ["Flat", "exported", "named_outputs"]
 
 # They check what the compiler assumes; a program is run as it is.
 _CHECKS = ("_assert", "sym_constrain_range", "_functional_sym_constrain_range", "_functional_assert")
-_BUILDER = """register a builder for it instead, and say it:
-    @cortigraph.regions.builder("mine")
-    def mine(width: int = 8) -> nn.Module: return MyModule(width)
-    brain.regions.add(module, area=…, id=…, builder="mine", arguments={"width": 8})"""
+_BUILDER = (
+    'register a builder for it and say builder="mine", arguments={…} (docs/regions.md): '
+    '@cortigraph.regions.builder("mine") over a function that returns the module'
+)
 _CONSTANTS = "_constants"
 
 
@@ -134,8 +134,7 @@ def _traced(flat: nn.Module, inputs: Sequence[Tensor], free: Sequence[Sequence[i
             return found
     # Whatever a user's forward does, the tracer may raise: there is no common base of its errors.
     except Exception as error:
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise InputError(f"the module can't be taken as a graph of operations ({told}); {_BUILDER}") from error
+        raise InputError(f"the module can't be taken as a graph of operations ({brief(error)}); {_BUILDER}") from error
 
 
 class _Writer:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cortigraph.graph.errors import InputError
 from cortigraph.regions.ports import Axis, Dtype, Modality, Port, Semantics
 
-__all__ = ["Given", "as_ports", "drawn", "given", "output_port"]
+__all__ = ["Given", "as_example", "as_ports", "drawn", "given", "output_port"]
 
 Given = Sequence[Port] | Mapping[str, str | Port] | None
 
@@ -44,6 +44,27 @@ def as_ports(told: Given) -> tuple[Port, ...] | None:
         return tuple(told)
     lines = {name: port if isinstance(port, Port) else Port.parse(name, port) for name, port in told.items()}
     return tuple(port.model_copy(update={"name": name}) for name, port in lines.items())
+
+
+def as_example(told: object) -> tuple[Tensor, ...] | None:
+    """An example as a user gives it: one tensor, or those of all inputs in the order of `forward`.
+
+    Raises:
+        InputError: It is something else.
+
+    Example:
+        >>> [value.shape for value in as_example(torch.zeros(2, 4))]
+        [torch.Size([2, 4])]
+    """
+    if told is None or isinstance(told, Tensor):
+        return None if told is None else (told,)
+    if isinstance(told, list | tuple):
+        return tuple(told)
+    wanted = f"({', '.join(map(str, told))})" if isinstance(told, Mapping) else "torch.as_tensor(…)"
+    got = type(told).__name__
+    raise InputError(
+        f"example: expected a tensor, or a tuple of them in the order of forward; got {got}; give {wanted}"
+    )
 
 
 def given(
@@ -160,7 +181,8 @@ def _port(name: str, value: Tensor) -> Port:
         names = ("feature",) if len(sizes) == 1 else tuple(f"axis{number}" for number in range(1, len(sizes) + 1))
         modality = "any"
     semantics = "features" if names == ("feature",) and dtype == "float32" else "raw"
-    inside = ",".join(f"{axis}={size}" for axis, size in zip(names, sizes, strict=True))
+    # Of any size, as the area that will be made of it: what it really takes is found by trying.
+    inside = ",".join(f"{axis}=*" for axis in names)
     return Port.parse(name, f"{modality}[{inside}] {dtype} {semantics}")
 
 

@@ -12,31 +12,41 @@ from torch import nn
 from cortigraph.graph.errors import InputError, SetupError
 from cortigraph.regions.adapters import timm_models
 
-__all__ = ["load"]
+__all__ = ["load", "names_a_model"]
 
-_FORMS = "a torch.nn.Module, timm:NAME, or transformers:FOLDER"
+_LIBRARIES = ("timm", "transformers")
+
+
+def names_a_model(text: str) -> bool:
+    """Whether a text is of the form that `load` takes.
+
+    Example:
+        >>> names_a_model("timm:resnet18"), names_a_model("resnet18.pth")
+        (True, False)
+    """
+    library, _, rest = text.partition(":")
+    return library in _LIBRARIES and bool(rest)
 
 
 def load(text: str) -> nn.Module:
     """Makes the model that a text names; nothing is fetched.
 
     Args:
-        text: `timm:NAME`, an architecture with initial values from a fixed seed; or `transformers:FOLDER`, what
-            `save_pretrained` wrote: with its weights where there are some (safetensors), else from a fixed seed too.
+        text: Of the form that `names_a_model` knows. `timm:NAME` is an architecture with initial values from a fixed
+            seed; `transformers:FOLDER` what `save_pretrained` wrote: with its weights where there are some
+            (safetensors), else from a fixed seed too.
 
     Raises:
-        InputError: It names neither, or the folder holds no model.
+        InputError: The folder holds no model.
         SetupError: The library is not installed.
     """
     library, _, rest = text.partition(":")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if library == "timm" and rest:
+        if library == "timm":
             made: nn.Module = timm_models.create(rest, {})
             return made
-        if library == "transformers" and rest:
-            return _from_folder(Path(rest).expanduser())
-    raise InputError(f"expected {_FORMS}; got {text!r}")
+        return _from_folder(Path(rest).expanduser())
 
 
 def _from_folder(folder: Path) -> nn.Module:

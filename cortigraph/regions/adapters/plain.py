@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cortigraph.graph.errors import InputError
+from cortigraph.graph.errors import InputError, brief
 from cortigraph.regions import builders
 from cortigraph.regions.adapters.alike import differences, loaded
 from cortigraph.regions.adapters.base import Recipe, pooled
 from cortigraph.regions.adapters.export import Flat, exported, named_outputs
+from cortigraph.regions.adapters.freedom import fixed, settled
 from cortigraph.regions.adapters.inputs import given, output_port
 from cortigraph.regions.adapters.program import Graph
 from cortigraph.regions.ports import Modality, Port
@@ -58,6 +59,7 @@ def recipe(module: nn.Module, wanted: Wanted) -> Recipe:
     ports, example = given(module, wanted.example, wanted.accepts, wanted.area)
     outputs = _run(module, example)
     names = _renamed(outputs, wanted.emits)
+    ports = settled(_unlike(module, outputs), ports, example)
     ports, program, state = _program(module, ports, example, list(outputs), wanted.accepts is not None)
     source = _features(dict(zip(names, outputs.values(), strict=True)))
     width = pooled(outputs[list(outputs)[names.index(source)]]).shape[1]
@@ -67,7 +69,9 @@ def recipe(module: nn.Module, wanted: Wanted) -> Recipe:
     # Copied before the comparison, which trains a little.
     state = {f"network.{name}": value.detach().clone() for name, value in state.items()}
     again.load_state_dict(state)
-    _same(module, again.network, list(outputs), example)
+    flat = Flat(module, list(outputs))
+    _same(flat, again.network, example)
+    ports = settled(_alike(flat, again.network), ports, example)
     return Recipe(
         builder="graph",
         arguments=arguments,
@@ -97,12 +101,9 @@ def built_recipe(module: nn.Module, builder: str, arguments: dict[str, Any], wan
     with torch.random.fork_rng(devices=[]):
         again = found.build(**arguments)
     ports, example = given(module, wanted.example, wanted.accepts, wanted.area)
-    module.eval()
-    with torch.no_grad():
-        outputs = module(*example)
-    if not isinstance(outputs, Mapping):
-        got = type(outputs).__name__
-        raise InputError(f"builder {builder!r}: expected a module that gives a dict from port to tensor, got {got}")
+    if not isinstance(_answer(module, example), Mapping):
+        raise InputError(f"builder {builder!r}: expected a module that gives a dict from port to tensor")
+    outputs = _run(module, example)
     state = {name: value.detach().clone() for name, value in module.state_dict().items()}
     problems = loaded(module, again) or differences(module, again, lambda each: each(*example))
     if problems:
@@ -110,33 +111,40 @@ def built_recipe(module: nn.Module, builder: str, arguments: dict[str, Any], wan
     emits = wanted.emits or tuple(output_port(name, value, _modality(ports)) for name, value in outputs.items())
     if "classes" in inspect.signature(found.function).parameters and "logits" not in [port.name for port in emits]:
         emits = (*emits, Port.parse("logits", f"{_modality(ports)}[class=*] float32 logits"))
+    ports = settled(_unlike(module, outputs), ports, example)
     shapes = tuple(tuple(value.shape[1:]) for value in example)
     return Recipe(builder, arguments, state, ports, emits, shapes, example, told=type(module).__name__)
 
 
 def _run(module: nn.Module, example: Sequence[Tensor]) -> dict[str, Tensor]:
     """What it gives for the example, once that is known to be what ports can carry."""
-    module.eval()
-    shapes = ", ".join(str(tuple(value.shape)) for value in example)
-    try:
-        with torch.no_grad():
-            found = module(*example)
-    # Whatever forward raises is told to the user.
-    except Exception as error:
-        raise InputError(
-            f"forward can't take inputs of the shapes {shapes} ({type(error).__name__}: {error}); "
-            "give example=, the tensors that it takes (batch axis first)"
-        ) from error
-    outputs = named_outputs(found)
+    outputs = named_outputs(_answer(module, example))
     problems = [problem for name, value in outputs.items() for problem in _wrong(name, value, len(example[0]))]
-    if not any(value.dim() > 1 and value.dtype == torch.float32 for value in outputs.values()):
+    if not problems and not any(value.dim() > 1 and value.dtype == torch.float32 for value in outputs.values()):
         problems.append("forward gives no float32 tensor of shape (batch, …) that could be features")
     if problems:
         raise InputError(problems)
     return outputs
 
 
+def _answer(module: nn.Module, example: Sequence[Tensor]) -> Any:
+    """Whatever forward gives for the example."""
+    module.eval()
+    shapes = ", ".join(str(tuple(value.shape)) for value in example)
+    try:
+        with torch.no_grad():
+            return module(*example)
+    # Whatever forward raises is told to the user.
+    except Exception as error:
+        raise InputError(
+            f"forward can't take inputs of the shapes {shapes} ({brief(error)}); "
+            "give example=, the tensors that it takes (batch axis first)"
+        ) from error
+
+
 def _wrong(name: str, value: Tensor, count: int) -> list[str]:
+    if value.is_nested or value.layout is not torch.strided:
+        return [f"output {name!r} is nested or sparse; make a plain tensor of it in forward, for instance padded"]
     if value.dtype not in (torch.float32, torch.int64):
         dtype = str(value.dtype).removeprefix("torch.")
         return [f"output {name!r}: expected float32 or int64, got {dtype}; convert it in forward"]
@@ -185,12 +193,41 @@ def _program(
     except InputError:
         if strict or all(len(axes) == 1 for axes in free):
             raise
-    fixed = tuple(port.sized(tuple(value.shape[1:])) for port, value in zip(ports, example, strict=True))
-    return fixed, *exported(module, example, names, [[0] for _ in ports])
+    ports = tuple(fixed(port, value) for port, value in zip(ports, example, strict=True))
+    return ports, *exported(module, example, names, [[0] for _ in ports])
 
 
-def _same(module: nn.Module, again: nn.Module, names: Sequence[str], example: tuple[Tensor, ...]) -> None:
-    flat = Flat(module, names)
+def _unlike(module: nn.Module, outputs: Mapping[str, Tensor]) -> Callable[..., None]:
+    """Runs the module, and fails where it gives other ports than it did: features of another width are others."""
+    told = _told(outputs)
+
+    def run(*inputs: Tensor) -> None:
+        got = _told(named_outputs(module(*inputs)))
+        if got != told:
+            raise InputError(f"it gives {got} for another size, and not {told}")
+
+    return run
+
+
+def _told(outputs: Mapping[str, Tensor]) -> dict[str, tuple[str, int]]:
+    return {
+        name: (str(output_port(name, value, "any")), pooled(value).shape[1] if value.dim() > 1 else 0)
+        for name, value in outputs.items()
+    }
+
+
+def _alike(flat: nn.Module, again: nn.Module) -> Callable[..., None]:
+    """Runs the module and what was made of it: of a forward that looks at sizes, a program may know one way alone."""
+
+    def run(*inputs: Tensor) -> None:
+        problems = differences(flat, again, lambda each: each(*inputs), modes=("evaluation",))
+        if problems:
+            raise InputError(problems)
+
+    return run
+
+
+def _same(flat: nn.Module, again: nn.Module, example: tuple[Tensor, ...]) -> None:
     problems: list[str] = []
     # Also for one sample and for more of them: a number of samples that was taken for a constant shows here.
     for rows in (slice(None), slice(0, 1), [0, 1, 0, 1, 0]):

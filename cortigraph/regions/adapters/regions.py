@@ -44,7 +44,7 @@ class Regions:
 
     def add(
         self,
-        module: nn.Module | str,
+        module: object,
         *,
         area: str,
         id: str,
