@@ -16,7 +16,10 @@ __all__ = ["find"]
 def find(
     text: Annotated[str, typer.Argument(help="Words; nothing in them is an operator.")],
     label: Annotated[
-        list[str] | None, typer.Option("--label", "-l", help="Look among these only: a kind, such as Region, or a label of your own; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--label", "-l", help="Look among these only, such as Region, or a label of your own; may be repeated."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     as_json: JsonArray = False,

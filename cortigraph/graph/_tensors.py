@@ -14,7 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["further_labels", "of_edges", "of_nodes"]
 
 Sources = dict[str, Callable[[], Any]]
-TAKEN = {"x", "x_mask", "row", "key", "labels", "label_names", "n_id", "e_id", "edge_index", "num_nodes", "batch", "batch_size", "input_id"}
+TAKEN = {
+    "x",
+    "x_mask",
+    "row",
+    "key",
+    "labels",
+    "label_names",
+    "n_id",
+    "e_id",
+    "edge_index",
+    "num_nodes",
+    "batch",
+    "batch_size",
+    "input_id",
+}
 
 
 def of_nodes(nodes: NodeColumns, properties: bool | Sequence[str]) -> Sources:

@@ -42,8 +42,8 @@ def to_pyg(snapshot: Snapshot, *, properties: bool | Sequence[str] = False) -> H
         Node types are the labels under which the snapshot keeps nodes (`snapshot(each=True)`: each that users gave is
         one), edge types `(start label, type, end label)`. `data[label].key` is both id maps: `key[row]` is a node's
         key, `key.row(key)` its row. Where nodes have further labels that users gave, `data[label].labels` is a truth
-        value for each node and each of `data[label].label_names`. `data[label].x` are the embeddings, with `x_mask` where not
-        every node has one (the others are zeros). A label without any tensor has `row`, its nodes' own rows.
+        value for each node and each of `data[label].label_names`. `data[label].x` are the embeddings, with `x_mask`
+        where not every node has one (the others are zeros). A label without any tensor has `row`, its nodes' own rows.
 
     Raises:
         SetupError: PyG is not installed.

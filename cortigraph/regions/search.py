@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cortigraph.graph import find
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.find import Hit
+
 if TYPE_CHECKING:
     from cortigraph.graph.schema import Executor
 

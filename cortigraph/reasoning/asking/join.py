@@ -1,8 +1,8 @@
 """Joins: what the graph itself holds of a question of several parts, all of it.
 
-Each variable has the entities that it may be, and each two variables that clauses join the pairs that hold. What has no
-partner in one clause is struck out of all others, until nothing changes: of a question without circles just the answers
-are left (Yannakakis, *Algorithms for Acyclic Database Schemes*, 1981). In circles, each of those that are left is tried.
+Each variable has the entities that it may be, and each two variables that clauses join the pairs that hold. What has
+no partner in one clause is struck out of all others, until nothing changes: of a question without circles, just the
+answers are left (Yannakakis, *Algorithms for Acyclic Database Schemes*, 1981). In circles each that is left is tried.
 """
 
 from __future__ import annotations
