@@ -149,10 +149,12 @@ class Inquiry:
             thought = self._mind.thought(self._reasoner, self._graph)
         lacking = [name for name in wanted if name not in thought.facts.relations]
         if lacking and self._reasoner is not None:
+            types = thought.knowledge.selection.types
             raise InputError(
                 f"the reasoner {thought.name} has not learned what {', '.join(lacking)} means; it knows "
                 f"{', '.join(thought.facts.relations) or 'none of the relations that the graph has'}; "
-                f"`cortigraph reason refresh {thought.name}` lets it learn what is new"
+                + (f"`cortigraph reason refresh {thought.name}` lets it learn what is new, or " if not types else "")
+                + "without --reasoner another may be asked"
             )
         if lacking:
             self.notes.append(f"{thought.name} has not learned {', '.join(lacking)}: no such fact is predicted")

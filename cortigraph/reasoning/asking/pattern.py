@@ -129,12 +129,12 @@ def _branches(variable: str, left: list[Clause], above: frozenset[str]) -> tuple
     found = []
     for clause in [each for each in left if variable in each.variables]:
         if clause not in left:
-            raise InputError(f"{clause} goes in a circle; questions must be trees")
+            raise InputError(f"{clause} goes in a circle; predictions are made for trees alone")
         left.remove(clause)
         backwards = clause.subject == variable
         beyond = clause.object if backwards else clause.subject
         if beyond in above:
-            raise InputError(f"{clause} goes in a circle; questions must be trees")
+            raise InputError(f"{clause} goes in a circle; predictions are made for trees alone")
         below: tuple[Branch, ...] = ()
         if beyond.startswith("?"):
             below = _branches(beyond, left, above | {beyond})
