@@ -7,7 +7,7 @@ comes after that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from cortigraph.reasoning.asking.answers import Answer, Answers, Step
 from cortigraph.reasoning.asking.conjunction import Conjunction
 from cortigraph.reasoning.asking.inquiry import Inquiry
 from cortigraph.reasoning.asking.join import Join, Link
-from cortigraph.reasoning.asking.mind import Mind
+from cortigraph.reasoning.asking.mind import Mind, Sight
 from cortigraph.reasoning.asking.pattern import Branch, Clause, asked_for, parse_pattern, tree
 from cortigraph.reasoning.reasoners.rank import best
 from cortigraph.reasoning.reasoners.structure import Rows
@@ -170,42 +170,59 @@ def _judged(
 
 def _several(mind: Mind, question: Question) -> Answers:
     clauses = parse_pattern(question.head)
-    inquiry = _inquiry(mind, question, [clause.relation for clause in clauses])
+    branches, why_not = _shape(clauses)
+    if why_not and question.known is False:
+        raise InputError(why_not)
+    asked = replace(question, known=True) if why_not else question  # no reasoner is needed for what is known
+    inquiry = _inquiry(mind, asked, [clause.relation for clause in clauses])
+    if why_not and question.known is None:
+        inquiry.unpredicted(why_not)
     links = {clause: _link(inquiry, clause) for clause in clauses}
-    asked = asked_for(clauses)
-    join = Join(inquiry.knowledge.facts, list(links.values()), asked)
-    branches: tuple[Branch, ...] = ()
-    try:
-        _, branches = tree(clauses)
-    except InputError as error:
-        if question.known is not True:
-            inquiry.unpredicted(str(error))
+    sought = asked_for(clauses)
+    join = Join(inquiry.knowledge.facts, list(links.values()), sought)
     # Where nothing is predicted, none but those that are told need be found, and whether there are more.
     held = join.rows(None if branches else question.top + 1)
-    told = held[: question.top] if question.known is not False else held[:0]
     answers = []
-    for row in told.tolist():
+    for row in held[: question.top].tolist() if question.known is not False else ():
         values = join.values(row)
-        steps = tuple(
-            inquiry.carriers.step(_bound(inquiry, link, values, asked), 1.0, True, question.paths)
-            for link in links.values()
-        )
+        bound = (_bound(inquiry, link, values, sought) for link in links.values())
+        steps = tuple(inquiry.carriers.step(link, 1.0, True, question.paths) for link in bound)
         answers.append(_joined(inquiry, row, 1.0, True, steps))
-    if branches and inquiry.sight is not None and len(told) < question.top:
-        conditions = [link for link in links.values() if not {type(link.start), type(link.end)} & {str}]
-        found = Conjunction(
-            inquiry.sight, branches, lambda branch: links[branch.clause], conditions, beam=question.beam
+    if branches and inquiry.sight is not None and len(answers) < question.top:
+        answers += _guessed(inquiry, inquiry.sight, question, branches, links, held, question.top - len(answers))
+    return _answers(inquiry, question, " AND ".join(map(str, clauses)), answers, len(held), counted=bool(branches))
+
+
+def _shape(clauses: Sequence[Clause]) -> tuple[tuple[Branch, ...], str]:
+    """The tree along which to predict; none, and why, where it is another form of question."""
+    try:
+        return tree(clauses)[1], ""
+    except InputError as error:
+        return (), str(error)
+
+
+def _guessed(
+    inquiry: Inquiry,
+    sight: Sight,
+    question: Question,
+    branches: Sequence[Branch],
+    links: Mapping[Clause, Link],
+    held: Rows,
+    top: int,
+) -> list[Answer]:
+    """What a reasoner predicts of a question of several parts, besides what the graph holds."""
+    conditions = [links[clause] for clause in links if not clause.variables]
+    found = Conjunction(sight, branches, lambda branch: links[branch.clause], conditions, beam=question.beam)
+    likely = found.best(held, top)
+    if cut := found.cut(held, likely, top):
+        inquiry.cut(
+            f"facts were predicted from the {question.beam} likeliest entities for a variable in between alone, "
+            f"{cut:,} more were not followed; --beam (beam=) follows more"
         )
-        likely = found.best(held, question.top - len(told))
-        for row in likely.tolist():
-            steps = found.steps(row, inquiry.carriers, question.paths)
-            answers.append(_joined(inquiry, row, float(found.truth[row]), False, steps))
-        if cut := found.cut(held, likely, question.top - len(told)):
-            inquiry.cut(
-                f"facts were predicted from the {question.beam} likeliest entities for a variable in between alone, "
-                f"{cut:,} more were not followed; --beam (beam=) follows more"
-            )
-    return _answers(inquiry, question, " AND ".join(map(str, clauses)), answers, len(held))
+    return [
+        _joined(inquiry, row, float(found.truth[row]), False, found.steps(row, inquiry.carriers, question.paths))
+        for row in likely.tolist()
+    ]
 
 
 def _link(inquiry: Inquiry, clause: Clause) -> Link:
@@ -227,10 +244,13 @@ def _joined(inquiry: Inquiry, row: int, truth: float, known: bool, steps: tuple[
     return Answer(key, name, truth, truth, known, steps=steps, reasoner=inquiry.name)
 
 
-def _answers(inquiry: Inquiry, question: Question, words: str, answers: list[Answer], held: int) -> Answers:
+def _answers(
+    inquiry: Inquiry, question: Question, words: str, answers: list[Answer], held: int, *, counted: bool = True
+) -> Answers:
+    """All answers; of those that the graph holds, `held` were found, if they were counted to the last."""
     told = sum(answer.known for answer in answers)
     if question.known is not False and told < held:
-        more = f"{held - told:,} more" if held > question.top + 1 or question.relation is not None else "more"
+        more = f"{held - told:,} more" if counted else "more"
         inquiry.cut(f"{more} answers are known; a larger --top (top=) tells them")
     return Answers(
         question=words,

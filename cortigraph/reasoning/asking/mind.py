@@ -192,8 +192,11 @@ class Mind:
                 f"no reasoner has learned {names}; `cortigraph reason train --graph all` trains one, and "
                 f"`cortigraph reason refresh {kept[0].id}` lets that one learn what is new"
             )
-        told = f"{best.id} is asked, because {kept[0].id}, which was trained last, has not learned {names}"
-        return self.thought(best.id, graph), "" if best is kept[0] else told
+        if best is kept[0]:
+            return self.thought(best.id, graph), ""
+        lacking = ", ".join(sorted(wanted - self._learned(kept[0], graph, wanted)))
+        told = f"{best.id} is asked, because {kept[0].id}, which was trained last, has not learned {lacking}"
+        return self.thought(best.id, graph), told
 
     def sight(self, knowledge: Knowledge, thought: Thought) -> Sight:
         """What a reasoner sees of a graph that may be larger than its part.
