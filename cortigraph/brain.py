@@ -207,7 +207,8 @@ class Brain:
             wanted: `top`, `paths`, `known`, `reasoner`, `graph`, `beam`: see `reasoning.asking.ask.Question`.
 
         Returns:
-            Answers, best first, known or predicted, with score, probability, and the paths that carried them.
+            Answers, those that the graph holds before those predicted, with score, probability, and the paths that
+            carried them; `complete`, and `notes` on what was left out.
 
         Raises:
             UnknownKeyError: An entity, a relation or a reasoner is not there; names those nearest.

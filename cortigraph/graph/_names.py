@@ -40,7 +40,8 @@ def check_types(store: Executor, types: Sequence[str]) -> None:
     Raises:
         UnknownKeyError: The first that none has.
     """
-    _check("relationship type", types, {row["type"] for row in store.read(cypher.TYPES)})
+    if types:
+        _check("relationship type", types, {row["type"] for row in store.read(cypher.TYPES)})
 
 
 def _check(kind: str, names: Sequence[str], known: set[str]) -> None:

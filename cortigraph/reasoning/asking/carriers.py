@@ -164,7 +164,9 @@ class Carriers:
         count = len(facts.relations)
         ends = (link.start, link.end) if link.relation < count else (link.end, link.start)
         head, tail = (str(facts.entities[row]) for row in ends)
-        paths = self.told(link.start, link.relation, link.end, top, known=known)
+        # A step that the graph holds needs no more than its fact, unless a reasoner is there to say more.
+        wanted = min(top, 1) if known and self._sight is None else top
+        paths = self.told(link.start, link.relation, link.end, wanted, known=known)
         return Step(head, facts.relations[link.relation % count], tail, truth, known, paths)
 
     def _fact(self, row: int, relation: int, answer: int) -> Path:

@@ -13,7 +13,6 @@ from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.asking.carriers import Carriers, walker
 from cortigraph.reasoning.asking.mind import Mind, Sight, Thought
 from cortigraph.reasoning.asking.resolve import AmbiguousKeyError, resolve_entity, resolve_relation
-from cortigraph.reasoning.asking.shelf import shelved
 
 __all__ = ["Inquiry"]
 
@@ -132,7 +131,7 @@ class Inquiry:
 
     def _part(self) -> Thought | None:
         """The reasoner that would be asked first: words that may mean several things are taken as in its part."""
-        if self._reasoner is None and not shelved(self._mind.store):
+        if self._reasoner is None and not self._mind.shelf():
             return None
         return self._mind.thought(self._reasoner, self._graph)
 

@@ -132,6 +132,7 @@ class Mind:
     def __init__(self, store: Store, home: Home) -> None:
         self.store, self.home = store, home
         self._version = ""
+        self._shelf: list[Shelved] | None = None
         self._thoughts: dict[tuple[str | None, str | None], Thought] = {}
         self._parts: dict[Selection, Knowledge] = {}
         self._sights: dict[tuple[Knowledge, Thought], Sight] = {}
@@ -149,9 +150,7 @@ class Mind:
             InputError: There is none at all.
         """
         self._look()
-        if (reasoner, graph) not in self._thoughts:
-            self._thoughts[reasoner, graph] = self._think(reasoner, graph)
-        return self._thoughts[reasoner, graph]
+        return self._before(reasoner, graph)
 
     def knowledge(self, graph: str | None = None) -> Knowledge:
         """The graph as it is now.
@@ -176,7 +175,7 @@ class Mind:
         Returns:
             The reasoner before the graph, none where nobody knows any; and what the user should know of the choice.
         """
-        kept = shelf.shelved(self.store)
+        kept = self.shelf()
         if not kept:
             return None, "there is no reasoner yet; `cortigraph reason train --graph all` trains one"
         wanted, best, most = set(relations), None, 0
@@ -193,10 +192,10 @@ class Mind:
                 f"`cortigraph reason refresh {kept[0].id}` lets that one learn what is new"
             )
         if best is kept[0]:
-            return self.thought(best.id, graph), ""
+            return self._before(best.id, graph), ""
         lacking = ", ".join(sorted(wanted - self._learned(kept[0], graph, wanted)))
         told = f"{best.id} is asked, because {kept[0].id}, which was trained last, has not learned {lacking}"
-        return self.thought(best.id, graph), told
+        return self._before(best.id, graph), told
 
     def sight(self, knowledge: Knowledge, thought: Thought) -> Sight:
         """What a reasoner sees of a graph that may be larger than its part.
@@ -210,11 +209,17 @@ class Mind:
             self._sights[pair] = Sight(knowledge, thought)
         return self._sights[pair]
 
+    def shelf(self) -> list[Shelved]:
+        """The reasoners that the graph knows, the one trained last first."""
+        if self._shelf is None:
+            self._shelf = shelf.shelved(self.store)
+        return self._shelf
+
     def _look(self) -> None:
         """Forgets what was known of another version of the store."""
         version = self.store.version()
         if version != self._version:
-            self._version = version
+            self._version, self._shelf = version, None
             self._thoughts.clear()
             self._parts.clear()
             self._sights.clear()
@@ -238,8 +243,13 @@ class Mind:
             self._loaded[path] = (found.reasoner, calibration, str(found.about.get("graph", "all")))
         return self._loaded[path]
 
+    def _before(self, reasoner: str | None, graph: str | None) -> Thought:
+        if (reasoner, graph) not in self._thoughts:
+            self._thoughts[reasoner, graph] = self._think(reasoner, graph)
+        return self._thoughts[reasoner, graph]
+
     def _think(self, reasoner: str | None, graph: str | None) -> Thought:
-        known = shelf.shelved(self.store)
+        known = self.shelf()
         if reasoner is None and not known:
             raise InputError("there is no reasoner yet; `cortigraph reason train --graph all` trains one")
         which = reasoner if reasoner is not None else known[0].id

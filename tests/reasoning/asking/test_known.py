@@ -109,7 +109,7 @@ def test_a_condition_alone_asks_for_nothing(school):
 
 def test_without_a_reasoner_what_is_known_is_told_with_the_command(school, monkeypatch):
     monkeypatch.setattr(shelf, "shelved", lambda store: [])
-    monkeypatch.setattr("cortigraph.reasoning.asking.inquiry.shelved", lambda store: [])
+    school = Brain(school.store, school.home)  # with nothing in mind
     answers = school.ask("pupil3_0", "takes")
     assert [(answer.key, answer.known, answer.score) for answer in answers] == [("course3", True, None)]
     assert "reason train --graph all" in answers.notes[0]
