@@ -101,7 +101,7 @@ class Brain:
         Args:
             text: Whatever a user types.
             top: How many.
-            labels: Look among these only.
+            labels: Look among these only: kinds, or labels that users gave to entities.
         """
         from cortigraph.regions.search import find_text
 
@@ -111,18 +111,26 @@ class Brain:
         """The graph as columns, mapped into memory; read once for each version of the store.
 
         Args:
-            labels: Only nodes of these.
+            labels: Only nodes of these, and by these: kinds, or labels that users gave; else all, by kind.
             types: Only relationships of these types.
+
+        Raises:
+            UnknownKeyError: No node has such a label; names those near.
         """
         from cortigraph.graph.snapshot import snapshot
 
         return snapshot(self.store, self.home, labels=labels, types=types)
 
     def to_pyg(self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None) -> HeteroData:
-        """The graph as a PyG `HeteroData`, with the keys of its nodes."""
+        """The graph as a PyG `HeteroData`, with the keys of its nodes; each label that users gave is a node type.
+
+        Args:
+            labels: Only nodes of these, and by these; `["Entity"]` has all entities in one type.
+            types: Only relationships of these types.
+        """
         from cortigraph.graph.pyg import to_pyg
 
-        return to_pyg(self.snapshot(labels=labels, types=types))
+        return to_pyg(self._by_label(labels, types))
 
     def pyg_stores(
         self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None
@@ -130,15 +138,15 @@ class Brain:
         """The graph as a PyG feature store and graph store, from which a `NeighborLoader` samples."""
         from cortigraph.graph.pyg import pyg_stores
 
-        return pyg_stores(self.snapshot(labels=labels, types=types))
+        return pyg_stores(self._by_label(labels, types))
 
     def to_networkx(
         self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None
     ) -> nx.MultiDiGraph:
-        """The graph as a NetworkX graph."""
+        """The graph as a NetworkX graph; a node's `label` is the first that users gave it, else its kind."""
         from cortigraph.graph.export import to_networkx
 
-        return to_networkx(self.snapshot(labels=labels, types=types))
+        return to_networkx(self._by_label(labels, types))
 
     def ingest(
         self,
@@ -212,7 +220,8 @@ class Brain:
             wanted: `top`, `paths`, `known`, `reasoner`, `graph`, `beam`: see `reasoning.asking.ask.Question`.
 
         Returns:
-            Answers, best first, known or predicted, with score, probability, and the paths that carried them.
+            Answers, those that the graph holds before those predicted, with score, probability, and the paths that
+            carried them; `complete`, and `notes` on what was left out.
 
         Raises:
             UnknownKeyError: An entity, a relation or a reasoner is not there; names those nearest.
@@ -220,7 +229,7 @@ class Brain:
         """
         from cortigraph.reasoning.asking.ask import Question, ask
 
-        return ask(self.mind, Question(head, relation, tail, **wanted))
+        return ask(self.mind, Question.of(head, relation, tail, wanted))
 
     def explain(self, answer: Answer | Step, plot: str | Path | None = None) -> Explanation:
         """What carried an answer, as a PyG `Explanation`: the edges that were walked, and their gradients as a mask.
@@ -351,6 +360,11 @@ class Brain:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _by_label(self, labels: Sequence[str] | None, types: Sequence[str] | None) -> Snapshot:
+        from cortigraph.graph.snapshot import snapshot
+
+        return snapshot(self.store, self.home, labels=labels, types=types, each=True)
 
     def _scene(self, scene: Scene | str | Path) -> Scene:
         """The scene, once there are regions to choose from: those of the package, unless they were taken back."""

@@ -13,6 +13,7 @@ from cortigraph.cli._reasoners import Only, known_only
 
 if TYPE_CHECKING:
     from cortigraph.reasoning.asking.answers import Answers
+    from cortigraph.reasoning.asking.answers import Path as Reason
 
 __all__ = ["ask"]
 
@@ -24,8 +25,13 @@ def ask(
     top: Annotated[int, typer.Option(min=1, help="How many answers.")] = 10,
     paths: Annotated[int, typer.Option(min=0, help="Paths for each answer.")] = 3,
     only: Only = None,
-    reasoner: Annotated[str | None, typer.Option(help="Name, key, hash or file; else the one trained last.")] = None,
-    graph: Annotated[str | None, typer.Option(help="`all`, or `labels=… types=…`; else as it was trained.")] = None,
+    beam: Annotated[
+        int, typer.Option(min=1, help="In a question of several parts: candidates in between that predictions follow.")
+    ] = 16,
+    reasoner: Annotated[
+        str | None, typer.Option(help="Name, key, hash or file; else the one trained last that knows the relation.")
+    ] = None,
+    graph: Annotated[str | None, typer.Option(help="`all`, or `labels=… types=…`; else all that it can see.")] = None,
     plot: Annotated[Path | None, typer.Option(help="A picture of the first answer's paths, .png or .svg.")] = None,
     as_json: Json = False,
     home: HomeOption = None,
@@ -44,7 +50,7 @@ def ask(
 
     question = Question(
         head, relation, tail, top=top, paths=max(paths, 1) if plot else paths,
-        known=known, reasoner=reasoner, graph=graph,
+        known=known, reasoner=reasoner, graph=graph, beam=beam,
     )  # fmt: skip
     with cortigraph.open(home=home) as brain:
         answers = answer(brain.mind, question)
@@ -67,16 +73,22 @@ def _show(answers: Answers) -> None:
     else:
         table = Table("answer", "name", "", "probability", "score", "because")
         for answer in answers:
-            reasons = [str(path) for path in answer.paths]
+            reasons = [f"{path}{_told_by(path) if answer.known else ''}" for path in answer.paths]
             for step in answer.steps:
                 reasons += [f"{step} ({'known' if step.known else f'{step.probability:.2f}'})"]
                 reasons += [f"  {path}" for path in step.paths[:1] if not step.known]
             kind = "known" if answer.known else "predicted"
-            numbers = (f"{answer.probability:.3f}", f"{answer.score:.2f}")
+            numbers = (f"{answer.probability:.3f}", "" if answer.score is None else f"{answer.score:.2f}")
             table.add_row(Text(answer.key), Text(answer.name), kind, *numbers, Text("\n".join(reasons)))
         console.print(table)
-    console.print(f"{answers.question}  by {answers.reasoner}", highlight=False, soft_wrap=True, markup=False)
-    if answers.paths_by == "search" and any(answer.paths or answer.steps for answer in answers):
+    by = f"  by {answers.reasoner}" if answers.reasoner else ""
+    console.print(f"{answers.question}{by}", highlight=False, soft_wrap=True, markup=False)
+    if answers.paths_by == "search" and answers.reasoner and any(answer.paths or answer.steps for answer in answers):
         console.print("paths: the shortest in the graph; this reasoner itself follows none", highlight=False)
     for note in answers.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _told_by(path: Reason) -> str:
+    """Which batches brought a fact that is an answer by itself."""
+    return f"  (told by {', '.join(path.batches)})" if len(path.hops) == 1 and path.batches else ""

@@ -16,7 +16,10 @@ __all__ = ["find"]
 def find(
     text: Annotated[str, typer.Argument(help="Words; nothing in them is an operator.")],
     label: Annotated[
-        list[str] | None, typer.Option("--label", "-l", help="Look among these only, such as Region; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--label", "-l", help="Look among these only, such as Region, or a label of your own; may be repeated."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     as_json: JsonArray = False,
@@ -39,5 +42,6 @@ def find(
 
     table = Table("", "key", "name", "what is said of it")
     for hit in hits:
-        table.add_row(*(Text(part) for part in (hit.label, hit.key, hit.name, " ".join(hit.snippet.split())[:80])))
+        kind = ", ".join(name for name in hit.labels if name != hit.label) or hit.label
+        table.add_row(*(Text(part) for part in (kind, hit.key, hit.name, " ".join(hit.snippet.split())[:80])))
     Console().print(table)

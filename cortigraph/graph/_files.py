@@ -2,7 +2,7 @@
 
 <folder>/<hash>/manifest.json   version, labels, edge types, and the size of every file
 <folder>/<hash>/edges.npy       all edge indexes, one after the other: the starts of a type, then its ends
-<folder>/<hash>/n0.arrow …      keys and properties of a label          n0-0.npy, n0-0-has.npy: its vectors
+<folder>/<hash>/n0.arrow …      keys, labels and properties of a label  n0-0.npy, n0-0-has.npy: its vectors
 <folder>/<hash>/e0.arrow …      properties of an edge type that has some
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MANIFEST", "forget_old", "load_array", "load_table", "read_manifest", "write"]
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 KEPT = 3
 NPY_HEADER = 128
 
@@ -153,8 +153,17 @@ def _write_nodes(folder: Path, name: str, nodes: NodesRead) -> dict[str, Any]:
         vectors[prop] = f"{name}-{len(vectors)}"
         np.save(folder / f"{vectors[prop]}.npy", found[0])
         np.save(folder / f"{vectors[prop]}-has.npy", found[1])
-    _write_table(folder / f"{name}.arrow", _arrow.as_table({"key": nodes.keys, **columns}))
+    table = _arrow.as_table({"key": nodes.keys, **columns}).add_column(1, "labels", _label_sets(nodes))
+    _write_table(folder / f"{name}.arrow", table)
     return {"label": nodes.label, "count": len(nodes.keys), "file": f"{name}.arrow", "vectors": vectors}
+
+
+def _label_sets(nodes: NodesRead) -> Any:
+    """All labels of each node as JSON text; few sets of labels occur, so each is kept once."""
+    import pyarrow as pa
+
+    texts = pa.array([json.dumps(labels) for labels in nodes.occurring], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(nodes.which, pa.int32()), texts)
 
 
 def _write_edges(folder: Path, name: str, edges: EdgesRead) -> dict[str, Any]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cortigraph.graph.store import Store
 
-__all__ = ["EdgesRead", "NodesRead", "chosen_label", "read_edges", "read_nodes"]
+__all__ = ["EdgesRead", "NodesRead", "chosen_label", "group_of", "read_edges", "read_nodes"]
 
 CONNECTIONS = 2  # the server's work and ours overlap; more than this only divides the same cores
 NODES_PER_PART = 5_000
@@ -44,12 +44,16 @@ class NodesRead:
         keys: One per row.
         ids: The server's numbers, one per row.
         properties: One dict per row, without `key`.
+        occurring: The sets of labels that occur, each sorted.
+        which: Per row, its place in `occurring`.
     """
 
     label: str
     keys: list[str]
     ids: npt.NDArray[np.int64]
     properties: list[dict[str, Any]]
+    occurring: list[list[str]]
+    which: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -70,37 +74,65 @@ class EdgesRead:
 
 
 def chosen_label(labels: Iterable[str]) -> str:
-    """The one label under which a node is kept: `Entity`, else the first that the schema knows, else by alphabet.
+    """What kind of node it is: the one label that the schema knows, else the first by alphabet.
+
+    What the system makes is no entity; so whatever else an entity may be called, an entity it is.
 
     Args:
-        labels: All of the node's; a node without any is kept under `""`.
+        labels: All of the node's; a node without any is of the kind `""`.
 
     Example:
-        >>> chosen_label(["Batch", "Entity"]), chosen_label(["b", "a"])
+        >>> chosen_label(["Batch", "Person", "Entity"]), chosen_label(["b", "a"])
         ('Entity', 'a')
     """
     found = set(labels)
-    if Label.ENTITY in found:  # whatever else it is called, it is somebody's data
-        return Label.ENTITY.value
-    return next((label.value for label in Label if label in found), min(found, default=""))
+    kinds = (Label.ENTITY, *Label)
+    return next((label.value for label in kinds if label in found), min(found, default=""))
 
 
-def read_nodes(store: Store, labels: Sequence[str] | None, progress: Progress | None = None) -> list[NodesRead]:
+def group_of(labels: Iterable[str], wanted: Sequence[str] | None, each: bool) -> str | None:
+    """The label under which a snapshot keeps a node; none for a node that it leaves out.
+
+    Args:
+        labels: All of the node's.
+        wanted: Only nodes that have one of these; when left out, all but what serves the store's own machinery.
+        each: Whether a label that users gave is one of its own; else nodes are kept by kind.
+
+    Example:
+        >>> group_of(["Entity", "City", "Port"], None, True), group_of(["Entity", "City", "Port"], ["Port"], True)
+        ('City', 'Port')
+    """
+    kind = chosen_label(labels)
+    own = sorted(set(labels) - set(Label))
+    if wanted is None:
+        return None if kind in HIDDEN else own[0] if each and own and kind == Label.ENTITY else kind
+    fits = [label for label in wanted if label == kind or label in own]
+    if not fits or not each:
+        return kind if fits else None
+    return next((label for label in fits if label in own), kind)
+
+
+def read_nodes(
+    store: Store, labels: Sequence[str] | None, each: bool = False, progress: Progress | None = None
+) -> list[NodesRead]:
     """All nodes of the labels asked for, by label.
 
     Args:
         store: Where.
-        labels: Only these; when left out, all but what serves the store's own machinery.
+        labels: Only these, those first that count where a node has several; else all, as for `group_of`.
+        each: As for `group_of`.
         progress: Told how many nodes are read, of how many.
 
     Raises:
         StoreError: Two nodes of one label have the same key.
     """
     ids: dict[str, list[int]] = {}
+    sets: dict[str, list[tuple[list[str], int]]] = {}
     for row in store.read(cypher.NODES_BY_LABELS):
-        label = chosen_label(row["labels"])
-        if label in labels if labels is not None else label not in HIDDEN:
+        label = group_of(row["labels"], labels, each)
+        if label is not None:
             ids.setdefault(label, []).extend(row["ids"])
+            sets.setdefault(label, []).append((sorted(row["labels"]), len(row["ids"])))
     parts = [(label, part) for label, own in ids.items() for part in _cut(own, NODES_PER_PART)]
     total = sum(map(len, ids.values()))
     found: dict[str, list[Any]] = {label: [] for label in sorted(ids)}
@@ -111,7 +143,7 @@ def read_nodes(store: Store, labels: Sequence[str] | None, progress: Progress | 
         done += len(part)
         if progress:
             progress(done, total, "nodes")
-    return [_sorted_nodes(label, rows) for label, rows in found.items()]
+    return [_sorted_nodes(label, rows, ids[label], sets[label]) for label, rows in found.items()]
 
 
 def read_edges(
@@ -122,7 +154,7 @@ def read_edges(
     Args:
         store: Where.
         nodes: What `read_nodes` gave.
-        types: Only these; when left out, all but what a reasoner has predicted.
+        types: Only these; when left out, all but what a reasoner has predicted: what it writes carries its name.
         progress: Told how many relationships are read, of how many.
     """
     import numpy as np
@@ -134,7 +166,7 @@ def read_edges(
     groups: list[Any] = []
     done = 0
     for rows in _side_by_side(_edge_work(store, nodes, wanted, total)):
-        groups += [g for g in rows[0]["groups"] if wanted is not None or g[0] != RelType.PREDICTED]
+        groups += [g for g in rows[0]["groups"] if wanted is not None or not _concluded(*g[:2])]
         done += sum(len(group[2]) for group in rows[0]["groups"])
         if progress:
             progress(min(done, total), total, "relationships")
@@ -143,6 +175,11 @@ def read_edges(
     lengths = [len(group[2]) for group in groups]
     flat = [np.fromiter(chain.from_iterable(g[side] for g in groups), np.int64, sum(lengths)) for side in (2, 3)]
     return _by_type(nodes, groups, np.repeat(np.arange(len(groups)), lengths), flat)
+
+
+def _concluded(kind: str, properties: dict[str, Any]) -> bool:
+    """Whether a reasoner has predicted it; a fact may be called so, too."""
+    return kind == RelType.PREDICTED and "reasoner" in properties
 
 
 def _edge_work(
@@ -213,7 +250,7 @@ def _places(nodes: Sequence[NodesRead], flat: list[npt.NDArray[np.int64]]) -> np
     return np.where(ordered[near] == both, order[near], -1)
 
 
-def _sorted_nodes(label: str, rows: list[Any]) -> NodesRead:
+def _sorted_nodes(label: str, rows: list[Any], read: list[int], sets: list[tuple[list[str], int]]) -> NodesRead:
     import numpy as np
 
     named = []
@@ -229,7 +266,10 @@ def _sorted_nodes(label: str, rows: list[Any]) -> NodesRead:
             f"make keys unique, or leave the label out with labels=[…]"
         )
     ids = np.fromiter((number for _, number, _ in named), np.int64, len(named))
-    return NodesRead(label, keys, ids, [properties for _, _, properties in named])
+    order = np.argsort(np.array(read))
+    of_sets = np.repeat(np.arange(len(sets)), [count for _, count in sets])[order]
+    which = of_sets[np.searchsorted(np.array(read)[order], ids)]
+    return NodesRead(label, keys, ids, [properties for _, _, properties in named], [own for own, _ in sets], which)
 
 
 def _side_by_side(work: Sequence[Callable[[], Any]]) -> Iterable[Any]:

@@ -6,13 +6,29 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cortigraph.graph.schema import Label
+
 if TYPE_CHECKING:
     from cortigraph.graph.snapshot import EdgeColumns, NodeColumns
 
-__all__ = ["of_edges", "of_nodes"]
+__all__ = ["further_labels", "of_edges", "of_nodes"]
 
 Sources = dict[str, Callable[[], Any]]
-TAKEN = {"x", "x_mask", "row", "key", "n_id", "e_id", "edge_index", "num_nodes", "batch", "batch_size", "input_id"}
+TAKEN = {
+    "x",
+    "x_mask",
+    "row",
+    "key",
+    "labels",
+    "label_names",
+    "n_id",
+    "e_id",
+    "edge_index",
+    "num_nodes",
+    "batch",
+    "batch_size",
+    "input_id",
+}
 
 
 def of_nodes(nodes: NodeColumns, properties: bool | Sequence[str]) -> Sources:
@@ -24,8 +40,9 @@ def of_nodes(nodes: NodeColumns, properties: bool | Sequence[str]) -> Sources:
             NaN there, so it is of floats.
 
     Returns:
-        `x` from `embedding`, and `x_mask` where not every node has one; `row`, the nodes' own rows, where there would
-        be nothing: PyG learns from tensors how many nodes there are.
+        `x` from `embedding`, and `x_mask` where not every node has one; `labels`, which of the further labels each node
+        has, where there are any; `row`, the nodes' own rows, where there would be nothing: PyG learns from tensors how
+        many nodes there are.
     """
     import torch
 
@@ -34,9 +51,20 @@ def of_nodes(nodes: NodeColumns, properties: bool | Sequence[str]) -> Sources:
         found["x"] = lambda: torch.from_numpy(nodes.vectors["embedding"])
         if not nodes.has_vector["embedding"].all():
             found["x_mask"] = lambda: torch.from_numpy(nodes.has_vector["embedding"])
+    if names := further_labels(nodes):
+        found["labels"] = partial(_which_labels, nodes, names)
     if properties:
         found |= _numeric(nodes.properties, properties)
     return found or {"row": lambda: torch.arange(nodes.count)}
+
+
+def further_labels(nodes: NodeColumns) -> list[str]:
+    """The labels that users gave to some of the nodes, besides the one under which these are kept.
+
+    Args:
+        nodes: Whose.
+    """
+    return sorted(set().union(*nodes.label_sets[0]) - set(Label) - {nodes.label})
 
 
 def of_edges(edges: EdgeColumns, properties: bool | Sequence[str]) -> Sources:
@@ -47,6 +75,14 @@ def of_edges(edges: EdgeColumns, properties: bool | Sequence[str]) -> Sources:
         properties: As for nodes.
     """
     return _numeric(edges.properties, properties) if properties and edges.properties is not None else {}
+
+
+def _which_labels(nodes: NodeColumns, names: Sequence[str]) -> Any:
+    import torch
+
+    occurring, which = nodes.label_sets
+    there = torch.tensor([[name in labels for name in names] for labels in occurring])
+    return there[torch.from_numpy(which.copy()).long()]
 
 
 def _numeric(table: Any, properties: bool | Iterable[str]) -> Sources:

@@ -159,8 +159,7 @@ RETURN i, found ORDER BY i"""
 # ---- search -------------------------------------------------------------------------------------------------------
 
 _HIT = (
-    "node.key AS key, CASE WHEN node:Entity THEN 'Entity' ELSE labels(node)[0] END AS label, score, "
-    "coalesce(node.name, node.key) AS name, "
+    "node.key AS key, labels(node) AS labels, score, coalesce(node.name, node.key) AS name, "
     "substring(coalesce(node.description, node.text, ''), 0, 160) AS snippet"
 )
 NEAREST = f"""
@@ -178,6 +177,20 @@ ORDER BY score DESC, key LIMIT $top"""
 def by_key(label: str) -> str:
     """The node of a key, as a hit."""
     return f"MATCH (node:{own(label)} {{key: $key}}) WITH node, 1.0 AS score RETURN {_HIT}"
+
+
+# The nodes of a label that few have, one by one: an index of all entities would have to be looked through to its end.
+def nearest_of(label: str, prop: str) -> str:
+    """The nodes of a label, nearest to a vector first."""
+    return f"""
+MATCH (node:{quote(label)}) WHERE node.{quote(prop)} IS NOT NULL
+WITH node, vector.similarity.cosine(node.{quote(prop)}, $embedding) AS score ORDER BY score DESC LIMIT $top
+RETURN {_HIT}"""
+
+
+def counted_nodes(label: str) -> str:
+    """How many entities have a label."""
+    return f"MATCH (n:Entity:{quote(label)}) RETURN count(n) AS count"
 
 
 # ---- columns ------------------------------------------------------------------------------------------------------
@@ -205,6 +218,9 @@ MATCH (n:!Migration|Entity) WITH count(n) AS nodes
 RETURN nodes, COUNT { ()-->() } AS relationships"""
 COUNT_BY_LABEL = "MATCH (n) UNWIND labels(n) AS label RETURN label, count(*) AS count ORDER BY label"
 DELETE_SOME = "MATCH (n:!Migration|Entity) WITH n LIMIT 1000 DETACH DELETE n RETURN count(*) AS deleted"
+
+LABELS = "CALL db.labels() YIELD label RETURN label"
+TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN relationshipType AS type"
 
 # ---- snapshots ----------------------------------------------------------------------------------------------------
 

@@ -84,7 +84,8 @@ def to_networkx(snapshot: Snapshot) -> nx.MultiDiGraph:
 
     Returns:
         A node's name is its key where no two labels share one, else `(label, key)` for all of them. Its attributes are
-        `label` and its properties, vectors as arrays. A relationship's key is that of its property `key`, made `key#2`
+        `label`, under which the snapshot keeps it, `labels`, where it has several (a property of that name goes
+        before), and its properties, vectors as arrays. A relationship's key is that of its property `key`, made `key#2`
         and so on where that is taken between the same two nodes, else its number among those of its type there; its
         attributes are `type` and its properties.
 
@@ -96,8 +97,9 @@ def to_networkx(snapshot: Snapshot) -> nx.MultiDiGraph:
     graph = nx.MultiDiGraph()
     names = _names(snapshot)
     for label, nodes in snapshot.nodes.items():
-        rows = zip(names[label], nodes.rows(), strict=True)
-        graph.add_nodes_from((name, {**properties, "label": label}) for name, properties in rows)
+        for name, properties, labels in zip(names[label], nodes.rows(), nodes.labels, strict=True):
+            several = {"labels": list(labels)} if len(labels) > 1 else {}
+            graph.add_nodes_from([(name, {**several, **properties, "label": label})])
     for (start, kind, end), edges in snapshot.edges.items():
         for row, column, properties in _edges(edges):
             source, target = names[start][row], names[end][column]

@@ -104,6 +104,18 @@ class Keys:
             raise UnknownKeyError(self.label, key, self._near(key), where=where)
         return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
+    def places(self, keys: Keys) -> npt.NDArray[np.int64]:
+        """The rows of other keys, in their order; -1 for one that is not here.
+
+        Args:
+            keys: The others.
+        """
+        import numpy as np
+        import pyarrow.compute as pc
+
+        found = pc.fill_null(pc.index_in(keys.whole(), value_set=self.whole()), -1)
+        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
     def shared(self, other: Keys) -> Keys:
         """Those that others have, too.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph import _tensors
 from cortigraph.graph.errors import SetupError
+from cortigraph.graph.keys import Keys
 
 if TYPE_CHECKING:
     from torch_geometric.data import FeatureStore, GraphStore, HeteroData
@@ -38,9 +39,11 @@ def to_pyg(snapshot: Snapshot, *, properties: bool | Sequence[str] = False) -> H
             node or relationship lacks is NaN there.
 
     Returns:
-        Node types are labels, edge types `(start label, type, end label)`. `data[label].key` is both id maps:
-        `key[row]` is a node's key, `key.row(key)` its row. `data[label].x` are the embeddings, with `x_mask` where not
-        every node has one (the others are zeros). A label without any tensor has `row`, its nodes' own rows.
+        Node types are the labels under which the snapshot keeps nodes (`snapshot(each=True)`: each that users gave is
+        one), edge types `(start label, type, end label)`. `data[label].key` is both id maps: `key[row]` is a node's
+        key, `key.row(key)` its row. Where nodes have further labels that users gave, `data[label].labels` is a truth
+        value for each node and each of `data[label].label_names`. `data[label].x` are the embeddings, with `x_mask`
+        where not every node has one (the others are zeros). A label without any tensor has `row`, its nodes' own rows.
 
     Raises:
         SetupError: PyG is not installed.
@@ -51,6 +54,7 @@ def to_pyg(snapshot: Snapshot, *, properties: bool | Sequence[str] = False) -> H
         (131, torch.Size([135, 384]))
     """
     _need_pyg()
+    import pyarrow as pa
     import torch
     from torch_geometric.data import HeteroData
 
@@ -58,6 +62,8 @@ def to_pyg(snapshot: Snapshot, *, properties: bool | Sequence[str] = False) -> H
     for label, nodes in snapshot.nodes.items():
         data[label].num_nodes = nodes.count
         data[label].key = nodes.keys
+        if names := _tensors.further_labels(nodes):
+            data[label].label_names = Keys(pa.array(names, pa.string()), "label")
         for name, source in _tensors.of_nodes(nodes, properties).items():
             data[label][name] = source()
     for edge_type, edges in snapshot.edges.items():

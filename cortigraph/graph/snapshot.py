@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cortigraph.graph import _arrow, _files, _reading
+from cortigraph.graph import _arrow, _files, _names, _reading
 from cortigraph.graph.errors import InputError, StoreError
 from cortigraph.graph.home import Home, private_folder
 from cortigraph.graph.jars import Progress
@@ -44,7 +44,7 @@ class NodeColumns:
     """The nodes of one label, a row each, sorted by key.
 
     Args:
-        label: Theirs: the first that the schema knows, else the first by alphabet, where a node has several.
+        label: Theirs. Where a node has several: of those asked for, the first that users gave; else its kind.
         count: How many.
     """
 
@@ -63,7 +63,19 @@ class NodeColumns:
     @cached_property
     def properties(self) -> pa.Table:
         """A column per property, null where a node has none; without `key` and the vectors."""
-        return _files.load_table(self._folder / self._file).remove_column(0)
+        return _files.load_table(self._folder / self._file).remove_column(1).remove_column(0)
+
+    @property
+    def labels(self) -> list[tuple[str, ...]]:
+        """All labels of each node, sorted."""
+        occurring, which = self.label_sets
+        return [occurring[place] for place in which.tolist()]
+
+    @cached_property
+    def label_sets(self) -> tuple[list[tuple[str, ...]], npt.NDArray[np.int32]]:
+        """The sets of labels that occur, and the place of each node's among them."""
+        column = _files.load_table(self._folder / self._file).column(1).combine_chunks()
+        return [tuple(json.loads(text)) for text in column.dictionary.to_pylist()], column.indices.to_numpy()
 
     @property
     def vector_names(self) -> tuple[str, ...]:
@@ -147,6 +159,8 @@ def snapshot(
     *,
     labels: Sequence[str] | None = None,
     types: Sequence[str] | None = None,
+    each: bool | None = None,
+    lenient: bool = False,
     progress: Progress | None = None,
 ) -> Snapshot:
     """The graph as it is now, from disk if it was read before and has not changed since.
@@ -154,9 +168,13 @@ def snapshot(
     Args:
         store: What to read.
         home_or_folder: In whose cache it is kept, or the folder itself. The few that were used last stay there.
-        labels: Only nodes of these; when left out, all but `Migration` and `Lease`.
+        labels: Only nodes that have one of these: kinds, such as `Entity`, or labels that users gave. A node that has
+            several is kept under the first of them that users gave. When left out, all but `Migration` and `Lease`.
         types: Only relationships of these types; when left out, all but `PREDICTED`, which nobody should learn from
             unawares. Both ends must be among the nodes.
+        each: Whether each label that users gave is one of its own, the first by alphabet where an entity has several;
+            else nodes are kept by kind, all entities under `Entity`. When left out, only where labels are chosen.
+        lenient: Whether a label that no node has is passed over.
         progress: Told how much is read, of how much, and of what.
 
     Returns:
@@ -164,13 +182,18 @@ def snapshot(
 
     Raises:
         InputError: Labels or types are not lists of names.
+        UnknownKeyError: No node has such a label; names those near.
         StoreError: The store can't be reached, is changed all the time, or two nodes of one label share a key.
 
     Example:
         >>> snapshot(store, home).edge_count  # doctest: +SKIP
         310116
     """
-    chosen = {"labels": _names("labels", labels), "types": _names("types", types)}
+    wanted, kinds = _listed("labels", labels), _listed("types", types)
+    if wanted is not None and not lenient:
+        _names.check_labels(store, wanted)
+    each = wanted is not None if each is None else each
+    chosen = {"labels": wanted, "types": kinds and sorted(kinds), "each": each}
     cache = home_or_folder.cache / "snapshots" if isinstance(home_or_folder, Home) else Path(home_or_folder)
     private_folder(cache)
     for _ in range(TRIES):
@@ -179,8 +202,8 @@ def snapshot(
         found = _opened(folder, version)
         if found is not None:
             return found
-        nodes = _reading.read_nodes(store, chosen["labels"], progress)
-        edges = _reading.read_edges(store, nodes, chosen["types"], progress)
+        nodes = _reading.read_nodes(store, wanted, each, progress)
+        edges = _reading.read_edges(store, nodes, kinds, progress)
         if store.version() == version:  # else what was read may be of two versions
             try:
                 _files.write(folder, version, nodes, edges)
@@ -220,12 +243,12 @@ def _nodes(folder: Path, own: dict[str, Any]) -> NodeColumns:
     return NodeColumns(own["label"], own["count"], folder, own["file"], own["vectors"])
 
 
-def _names(what: str, names: Sequence[str] | None) -> list[str] | None:
+def _listed(what: str, names: Sequence[str] | None) -> list[str] | None:
     if names is None:
         return None
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise InputError(f"{what} must be a list of names, got {names!r}")
-    return sorted({str(name) for name in names})
+    return list(dict.fromkeys(map(str, names)))
 
 
 def _dicts(table: pa.Table | None, count: int) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from cortigraph.graph import find
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.find import Hit
-from cortigraph.graph.schema import SEARCHED_LABELS
 
 if TYPE_CHECKING:
     from cortigraph.graph.schema import Executor
@@ -28,13 +27,14 @@ def find_text(store: Executor, text: str, top: int = 10, labels: Iterable[str] |
         store: An open store.
         text: Whatever a user types.
         top: How many.
-        labels: Look among these only.
+        labels: Look among these only: kinds, or labels that users gave to entities.
 
     Returns:
         At most `top` hits, best first.
 
     Raises:
         InputError: A label that can't be searched.
+        UnknownKeyError: No node has such a label; names those near.
 
     Example:
         >>> find_text(store, "noisy speech digits")[0].label  # doctest: +SKIP
@@ -45,12 +45,9 @@ def find_text(store: Executor, text: str, top: int = 10, labels: Iterable[str] |
     if top < 1:
         raise InputError(f"top must be at least 1, got {top}")
     chosen = None if labels is None else [str(label) for label in labels]
-    strange = sorted(set(chosen or ()) - {str(label) for label in SEARCHED_LABELS})
-    if strange:
-        raise InputError(f"{', '.join(strange)} can't be searched; these can: {', '.join(SEARCHED_LABELS)}")
+    exact = find.named(store, text.strip(), top, chosen)
     if not text.strip():
         return []
-    exact = find.named(store, text.strip(), top, chosen)
     words = find.text(store, text, top * _DEPTH, chosen)
     near = find.meaning(store, embed_text([text])[0], top * _DEPTH, chosen)
     first = {(hit.label, hit.key) for hit in exact}

@@ -136,7 +136,9 @@ def test_labels_and_types_choose(small, tmp_path):
     graph = snapshot(small, tmp_path, types=["IN"])
     assert list(graph.edges) == [("Entity", "IN", "Area")]
     assert snapshot(small, tmp_path, types=[]).edge_count == 0
-    assert snapshot(small, tmp_path, labels=["Nothing"]).node_count == 0
+    assert snapshot(small, tmp_path, labels=["Run"]).node_count == 0
+    with pytest.raises(UnknownKeyError, match="did you mean Entity"):
+        snapshot(small, tmp_path, labels=["Entitty"])
     assert snapshot(small, tmp_path, types=["x`]->() DETACH DELETE a //"]).edge_count == 0
     with pytest.raises(InputError, match="list of names"):
         snapshot(small, tmp_path, labels="Entity")

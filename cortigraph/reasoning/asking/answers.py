@@ -92,18 +92,19 @@ class Answer:
     Args:
         key: Of the entity; one of another label is `Label:key`.
         name: What it is called.
-        score: The reasoner's, comparable within one query; of a query of several parts, the probability.
+        score: The reasoner's, comparable within one query; of a query of several parts, the probability. None for a
+            fact that no reasoner was asked about.
         probability: That it is true, as learned on facts that were held out; 1 for what the graph holds.
         known: Whether the graph holds it, or the reasoner predicts it.
-        paths: What carried it, weightiest first.
+        paths: What carried it: the fact itself, where the graph holds it, then the weightiest.
         steps: Of a query of several parts: the facts that it rests on.
         asked: The head and the relation of the query; none where it has several parts.
-        reasoner: Name of the one that answered.
+        reasoner: Name of the one that answered; empty where none was asked.
     """
 
     key: str
     name: str
-    score: float
+    score: float | None
     probability: float
     known: bool
     paths: tuple[Path, ...] = ()
@@ -124,11 +125,13 @@ class Answers(Sequence[Answer]):
 
     Args:
         question: In words, as it was understood.
-        reasoner: Name of the reasoner.
-        graph_version: Of the store that it looked at.
-        answers: Best first.
+        reasoner: Name of the reasoner; empty where none was asked.
+        graph_version: Of the store that was looked at.
+        answers: What is known first, then what is likeliest.
         paths_by: How paths were found: `gradient`, or `search` where the reasoner itself follows none.
         notes: What the user should know of these answers.
+        complete: Whether all answers that the graph holds are among these, as far as they were asked for, and no beam
+            may have cut off a better prediction; if not, notes say what was cut.
     """
 
     question: str
@@ -137,6 +140,7 @@ class Answers(Sequence[Answer]):
     answers: tuple[Answer, ...]
     paths_by: str = "gradient"
     notes: tuple[str, ...] = field(default=())
+    complete: bool = True
 
     def __len__(self) -> int:
         return len(self.answers)

@@ -1,7 +1,8 @@
 """Carriers: the paths that carried answers, as the kind of reasoner allows.
 
-The path reasoner answers by paths, and the gradients of a score say on which it hangs. A scorer of a closed graph
-follows none: what is shown for it are the shortest paths in the graph that lead to the answer, and nothing more.
+What the graph holds rests on the fact itself, and that comes first. The path reasoner answers by paths, and the
+gradients of a score say on which it hangs. A scorer of a closed graph follows none: what is shown for it, and where no
+reasoner was asked, are the shortest paths in the graph that lead to the answer, and nothing more.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortigraph.reasoning.asking.answers import Hop, Path
-from cortigraph.reasoning.asking.mind import Thought
+from cortigraph.reasoning.asking.answers import Hop, Path, Step
+from cortigraph.reasoning.asking.join import Link
+from cortigraph.reasoning.asking.knowledge import Knowledge
+from cortigraph.reasoning.asking.mind import Sight, Thought
 from cortigraph.reasoning.reasoners.base import Reasoner, Scores
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from cortigraph.reasoning.reasoners.path.gradients import EdgeGradients
     from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
 
-__all__ = ["Carrier", "walker"]
+__all__ = ["Carrier", "Carriers", "walker"]
 
 _LONGEST_FOUND = 3
 
@@ -94,27 +97,135 @@ class Carrier:
         return tuple(self._path(weight, places, weights) for weight, places, weights in found)
 
     def _path(self, weight: float | None, places: Rows, weights: Scores) -> Path:
-        knowledge, out = self._thought.knowledge, self._edges.by_source
-        sources = self._thought.view.rows[np.searchsorted(out.first, places, side="right") - 1]
-        targets = self._thought.view.rows[out.left[places]]
-        names = [self._names[kind % len(self._names)] for kind in out.right[places]]
-        forwards = out.right[places] < len(self._names)
-        heads, tails = np.where(forwards, sources, targets), np.where(forwards, targets, sources)
-        numbers = [knowledge.facts.relations.index(name) for name in names]
-        brought = knowledge.batches(np.stack([heads, np.array(numbers), tails], axis=1))
-        keys, entities = self._thought.batch_keys, knowledge.facts.entities
-        hops = [
-            Hop(
-                str(entities[int(heads[i])]),
-                names[i],
-                str(entities[int(tails[i])]),
-                bool(forwards[i]),
-                None if weight is None else round(float(weights[i]), 6),
-                tuple(keys[number] for number in brought[i] if number in keys),
-            )
-            for i in range(len(places))
-        ]
-        return Path(tuple(hops), None if weight is None else round(weight, 6))
+        thought = self._thought
+        return _told(thought.knowledge, self._edges, self._names, thought.view.rows, places, weight, weights)
+
+
+class Carriers:
+    """Queries before a graph and a reasoner, each asked once: why answers to them hold.
+
+    Args:
+        knowledge: The graph.
+        sight: What the reasoner sees of it; none where none is asked.
+        paths: Whether paths will be asked for.
+    """
+
+    def __init__(self, knowledge: Knowledge, sight: Sight | None, *, paths: bool = True) -> None:
+        self._knowledge, self._sight, self._paths = knowledge, sight, paths
+        self._carriers: dict[tuple[int, int], Carrier | None] = {}
+
+    def carrier(self, row: int, relation: int) -> Carrier | None:
+        """A query before the reasoner; none where it knows the entity or the relation not.
+
+        Args:
+            row: Of the graph.
+            relation: Its number in the graph.
+        """
+        if (row, relation) not in self._carriers:
+            query = self._sight.query(row, relation) if self._sight is not None else None
+            found = Carrier(self._sight.thought, *query, paths=self._paths) if self._sight and query else None
+            self._carriers[row, relation] = found
+        return self._carriers[row, relation]
+
+    def told(self, row: int, relation: int, answer: int, top: int, *, known: bool) -> tuple[Path, ...]:
+        """Why an answer holds: the fact itself, where the graph holds it, then the paths that carried it.
+
+        Args:
+            row: Of what is asked about.
+            relation: Number of the relation.
+            answer: Its row.
+            top: How many paths.
+            known: Whether the graph holds it.
+        """
+        if not top or not self._paths:
+            return ()
+        carrier, place = self.carrier(row, relation), int(self._sight.places[answer]) if self._sight else -1
+        if not known:
+            return carrier.told(place, top) if carrier is not None else ()
+        fact = self._fact(row, relation, answer)
+        if top == 1:
+            return (fact,)
+        others = carrier.told(place, top) if carrier is not None and place >= 0 else self._short(row, answer, top)
+        own = next((path for path in others if _same(path, fact)), fact)
+        return (own, *(path for path in others if path is not own))[:top]
+
+    def step(self, link: Link, truth: float, known: bool, top: int) -> Step:
+        """A fact on which an answer rests.
+
+        Args:
+            link: From what was asked about to what was found, by rows.
+            truth: How true it is.
+            known: Whether the graph holds it.
+            top: How many paths.
+        """
+        assert isinstance(link.start, int)
+        assert isinstance(link.end, int)
+        facts = self._knowledge.facts
+        count = len(facts.relations)
+        ends = (link.start, link.end) if link.relation < count else (link.end, link.start)
+        head, tail = (str(facts.entities[row]) for row in ends)
+        # A step that the graph holds needs no more than its fact, unless a reasoner is there to say more.
+        wanted = min(top, 1) if known and self._sight is None else top
+        paths = self.told(link.start, link.relation, link.end, wanted, known=known)
+        return Step(head, facts.relations[link.relation % count], tail, truth, known, paths)
+
+    def _fact(self, row: int, relation: int, answer: int) -> Path:
+        facts = self._knowledge.facts
+        forwards = relation < len(facts.relations)
+        number = relation % len(facts.relations)
+        head, tail = (row, answer) if forwards else (answer, row)
+        (batches,) = self._knowledge.batches(np.array([[head, number, tail]]))
+        start, end = (str(facts.entities[each]) for each in (head, tail))
+        return Path((Hop(start, facts.relations[number], end, forwards, None, batches),))
+
+    def _short(self, row: int, answer: int, top: int) -> tuple[Path, ...]:
+        from cortigraph.reasoning.reasoners.path.beam import short_paths
+
+        facts = self._knowledge.facts
+        rows, found = np.arange(len(facts.entities)), short_paths(facts.edges, row, answer, top=top)
+        return tuple(
+            _told(self._knowledge, facts.edges, facts.relations, rows, places, None, np.zeros(len(places), np.float32))
+            for places in found
+        )
+
+
+def _same(path: Path, fact: Path) -> bool:
+    """Whether a path is the fact and nothing else."""
+    (one, *more), (other,) = path.hops, fact.hops
+    return not more and (one.head, one.relation, one.tail) == (other.head, other.relation, other.tail)
+
+
+def _told(
+    knowledge: Knowledge,
+    edges: Structure,
+    names: Sequence[str],
+    rows: Rows,
+    places: Rows,
+    weight: float | None,
+    weights: Scores,
+) -> Path:
+    """A path in words: edges by their places in `edges.by_source`, with the rows of their nodes in the graph."""
+    out = edges.by_source
+    sources = rows[np.searchsorted(out.first, places, side="right") - 1]
+    targets = rows[out.left[places]]
+    told = [names[kind % len(names)] for kind in out.right[places]]
+    forwards = out.right[places] < len(names)
+    heads, tails = np.where(forwards, sources, targets), np.where(forwards, targets, sources)
+    numbers = [knowledge.facts.relations.index(name) for name in told]
+    brought = knowledge.batches(np.stack([heads, np.array(numbers), tails], axis=1))
+    entities = knowledge.facts.entities
+    hops = [
+        Hop(
+            str(entities[int(heads[i])]),
+            told[i],
+            str(entities[int(tails[i])]),
+            bool(forwards[i]),
+            None if weight is None else round(float(weights[i]), 6),
+            brought[i],
+        )
+        for i in range(len(places))
+    ]
+    return Path(tuple(hops), None if weight is None else round(weight, 6))
 
 
 def walker(reasoner: Reasoner) -> PathReasoner | None:

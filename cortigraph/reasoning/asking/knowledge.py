@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cortigraph.graph._names import check_labels, check_types
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.keys import Keys
-from cortigraph.graph.schema import Label, RelType
+from cortigraph.graph.schema import Label
 from cortigraph.graph.snapshot import Snapshot, snapshot
 from cortigraph.reasoning.asking.selection import Selection
 from cortigraph.reasoning.asking.shelf import AREA
+from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
 
@@ -31,11 +34,12 @@ if TYPE_CHECKING:
     from cortigraph.graph.snapshot import EdgeColumns
     from cortigraph.graph.store import Store
 
-__all__ = ["Knowledge", "know", "node_name"]
+__all__ = ["Knowledge", "check", "know", "node_name"]
 
-# What serves the books of the memory itself, and what was concluded, are nothing to learn from.
+# What serves the books of the memory itself is nothing to learn from. What joins these nodes is known by its ends: a
+# relationship between two entities is a fact, whatever it is called.
 _LEDGER = {Label.BATCH, Label.SOURCE, Label.LEASE, Label.MIGRATION, Label.RELATION}
-_HIDDEN = {RelType.PREDICTED, RelType.FROM}
+_BATCHES = "MATCH (b:Batch&!Entity) WHERE b.number IS NOT NULL RETURN b.number AS number, b.key AS key"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +55,7 @@ class Knowledge:
     version: str
     selection: Selection
     facts: Facts
+    _batch_keys: Mapping[int, str] = field(repr=False)
     _snapshot: Snapshot = field(repr=False)
     _edges: Sequence[EdgeColumns] = field(repr=False)
     _codes: Rows = field(repr=False)  # of all relationships, sorted
@@ -58,6 +63,11 @@ class Knowledge:
     _labels: Sequence[str] = field(repr=False)
     _owner: Rows = field(repr=False)  # number of each entity's label
     _place: Rows = field(repr=False)  # its row among the nodes of that label
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What kinds of nodes there are."""
+        return frozenset(self._labels)
 
     def node(self, row: int) -> tuple[str, str]:
         """Label and key of an entity.
@@ -78,8 +88,13 @@ class Knowledge:
         name = nodes.properties["name"][place].as_py() if "name" in nodes.properties.column_names else None
         return str(name) if name else str(nodes.keys[place])
 
-    def batches(self, triples: Rows) -> list[tuple[int, ...]]:
-        """The numbers of the batches that asserted facts; none for a fact that no batch brought, or that is not there.
+    @cached_property
+    def known(self) -> Known:
+        """The answers that the graph holds."""
+        return Known(self.facts.triples, len(self.facts.relations))
+
+    def batches(self, triples: Rows) -> list[tuple[str, ...]]:
+        """The keys of the batches that asserted facts; none for a fact that no batch brought, or that is not there.
 
         Args:
             triples: (any, 3).
@@ -88,7 +103,7 @@ class Knowledge:
         low, high = (np.searchsorted(self._codes, codes, side=side) for side in ("left", "right"))
         return [self._told(self._order[first:last]) for first, last in zip(low, high, strict=True)]
 
-    def _told(self, places: Rows) -> tuple[int, ...]:
+    def _told(self, places: Rows) -> tuple[str, ...]:
         """Of parallel relationships, all."""
         ends = np.cumsum([edges.count for edges in self._edges])
         found: set[int] = set()
@@ -97,7 +112,7 @@ class Knowledge:
             properties = self._edges[group].properties
             if properties is not None and "batches" in properties.column_names:
                 found |= set(properties["batches"][place - int(ends[group] - self._edges[group].count)].as_py() or ())
-        return tuple(sorted(found))
+        return tuple(self._batch_keys[number] for number in sorted(found) if number in self._batch_keys)
 
 
 def know(store: Store, home: Home, selection: Selection | None = None, progress: Progress | None = None) -> Knowledge:
@@ -106,7 +121,7 @@ def know(store: Store, home: Home, selection: Selection | None = None, progress:
     Args:
         store: What to read.
         home: In whose cache snapshots lie.
-        selection: What part of the graph.
+        selection: What part of the graph; names that nothing has any more are passed over.
         progress: Told how much is read, of how much, and of what.
 
     Raises:
@@ -114,8 +129,25 @@ def know(store: Store, home: Home, selection: Selection | None = None, progress:
         StoreError: The store can't be read.
     """
     selection = selection or Selection()
-    graph = snapshot(store, home, labels=selection.labels, types=selection.types, progress=progress)
-    return _knowledge(graph, selection)
+    graph = snapshot(
+        store, home, labels=selection.labels, types=selection.types, each=False, lenient=True, progress=progress
+    )
+    return _knowledge(graph, selection, {int(row["number"]): str(row["key"]) for row in store.read(_BATCHES)})
+
+
+def check(store: Store, selection: Selection) -> Selection:
+    """A part of the graph that a user has just named.
+
+    Args:
+        store: Whose.
+        selection: Which part.
+
+    Raises:
+        UnknownKeyError: Nothing has such a label or type; names those near.
+    """
+    check_labels(store, selection.labels or ())
+    check_types(store, selection.types or ())
+    return selection
 
 
 def node_name(label: str, key: str) -> str:
@@ -128,13 +160,9 @@ def node_name(label: str, key: str) -> str:
     return key if label == Label.ENTITY else f"{label}:{key}"
 
 
-def _knowledge(graph: Snapshot, selection: Selection) -> Knowledge:
+def _knowledge(graph: Snapshot, selection: Selection, batch_keys: Mapping[int, str]) -> Knowledge:
     labels = [label for label in graph.nodes if selection.labels is not None or label not in _LEDGER]
-    edges = [
-        columns
-        for (start, kind, end), columns in graph.edges.items()
-        if start in labels and end in labels and (selection.types is not None or kind not in _HIDDEN)
-    ]
+    edges = [columns for (start, _, end), columns in graph.edges.items() if start in labels and end in labels]
     entities, ranks, (owner, place) = _entities(graph, labels)
     edges = [columns for columns in edges if (_ends(columns, ranks) >= 0).all(axis=0).any()]
     relations = tuple(sorted({columns.edge_type[1] for columns in edges}))
@@ -147,7 +175,7 @@ def _knowledge(graph: Snapshot, selection: Selection) -> Knowledge:
     codes, order = codes[order], there[order]
     first = np.flatnonzero(np.diff(codes, prepend=-1))
     facts = Facts(entities, relations, np.ascontiguousarray(triples[order[first]]))
-    return Knowledge(graph.version, selection, facts, graph, edges, codes, order, labels, owner, place)
+    return Knowledge(graph.version, selection, facts, batch_keys, graph, edges, codes, order, labels, owner, place)
 
 
 def _entities(graph: Snapshot, labels: Sequence[str]) -> tuple[Keys, dict[str, Rows], tuple[Rows, Rows]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.asking import shelf
-from cortigraph.reasoning.asking.knowledge import know
+from cortigraph.reasoning.asking.knowledge import check, know
 from cortigraph.reasoning.asking.selection import Selection
 from cortigraph.reasoning.asking.shelf import Shelved
 from cortigraph.reasoning.reasoners import artefact
@@ -70,10 +70,12 @@ def learn(
 
     Raises:
         InputError: Settings are wrong, or the graph has no facts.
-        UnknownKeyError: There is no such kind of reasoner.
+        UnknownKeyError: There is no such kind of reasoner, or nothing has a label or type of the selection.
     """
     settings = checked_settings(kind, choices).model_dump()
     clock = Clock(settings["seconds"])
+    if selection is not None and start is None:
+        check(store, selection)
     knowledge = know(store, home, selection)
     facts, held_out = split(knowledge.facts)
     if not len(facts):

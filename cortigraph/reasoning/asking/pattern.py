@@ -3,7 +3,9 @@
     ?x treats disease:1 AND ?x interacts_with ?y AND ?y causes "sore throat"
 
 Clauses are `subject relation object`, joined by AND. What begins with `?` is sought; all else is a key, a name or, in
-quotes, words. The first variable is what is asked for. The parts must hang together as a tree whose ends are given:
+quotes, words. The first variable is what is asked for; a clause without any is a condition.
+
+What the graph holds answers any such question. To predict, the parts must hang together as a tree whose ends are given:
 each other variable leads, clause by clause, away from the one that is asked for, and ends in something named.
 """
 
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 
 from cortigraph.graph.errors import InputError
 
-__all__ = ["Branch", "Clause", "parse_pattern", "tree"]
+__all__ = ["Branch", "Clause", "asked_for", "parse_pattern", "tree"]
 
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|\S+)')
 _FORM = "a question is clauses `subject relation object` joined by AND, such as `?x treats disease:1 AND ?x causes ?y`"
@@ -89,23 +91,33 @@ def parse_pattern(text: str) -> list[Clause]:
     ]
     clauses = [Clause(*part) for part in parts if len(part) == 3]
     problems += [f"a relation can't be sought: {clause}" for clause in clauses if clause.relation.startswith("?")]
-    problems += [f"nothing is sought in {str(clause)!r}" for clause in clauses if not clause.variables]
+    if clauses and not any(clause.variables for clause in clauses):
+        problems.append(f"nothing is sought in {text.strip()!r}; {_FORM}")
     if problems:
         raise InputError(problems)
     return clauses
 
 
-def tree(clauses: Sequence[Clause]) -> tuple[str, tuple[Branch, ...]]:
-    """The variable that is asked for, and what leads to it.
+def asked_for(clauses: Sequence[Clause]) -> str:
+    """The variable that is asked for: the first.
 
     Args:
-        clauses: At least one.
+        clauses: With a variable among them.
+    """
+    return next(variable for clause in clauses for variable in clause.variables)
+
+
+def tree(clauses: Sequence[Clause]) -> tuple[str, tuple[Branch, ...]]:
+    """The variable that is asked for, and what leads to it; conditions, which name no variable, are no part of it.
+
+    Args:
+        clauses: With a variable among them.
 
     Raises:
         InputError: They go in a circle, don't hang together, or end in nothing that is named.
     """
-    asked = clauses[0].variables[0]
-    left = list(clauses)
+    asked = asked_for(clauses)
+    left = [clause for clause in clauses if clause.variables]
     branches = _branches(asked, left, frozenset({asked}))
     if left:
         told = " AND ".join(map(str, left))
@@ -117,12 +129,12 @@ def _branches(variable: str, left: list[Clause], above: frozenset[str]) -> tuple
     found = []
     for clause in [each for each in left if variable in each.variables]:
         if clause not in left:
-            raise InputError(f"{clause} goes in a circle; questions must be trees")
+            raise InputError(f"{clause} goes in a circle; predictions are made for trees alone")
         left.remove(clause)
         backwards = clause.subject == variable
         beyond = clause.object if backwards else clause.subject
         if beyond in above:
-            raise InputError(f"{clause} goes in a circle; questions must be trees")
+            raise InputError(f"{clause} goes in a circle; predictions are made for trees alone")
         below: tuple[Branch, ...] = ()
         if beyond.startswith("?"):
             below = _branches(beyond, left, above | {beyond})

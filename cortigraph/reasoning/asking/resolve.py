@@ -45,9 +45,7 @@ def resolve_entity(store: Store, knowledge: Knowledge, text: str) -> int:
     from cortigraph.graph import find
     from cortigraph.graph.schema import SEARCHED_LABELS
 
-    labels = [
-        label for label in SEARCHED_LABELS if knowledge.selection.labels is None or label in knowledge.selection.labels
-    ]
+    labels = [label for label in SEARCHED_LABELS if label in knowledge.kinds]
 
     def among(hits: Sequence[find.Hit]) -> list[find.Hit]:
         return [hit for hit in hits if node_name(hit.label, hit.key) in entities]

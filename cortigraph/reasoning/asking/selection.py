@@ -1,4 +1,4 @@
-"""Selections: which part of the graph a reasoner learns from, as text: `labels=Entity,Region types=treats,causes`."""
+"""Selections: which part of the graph a reasoner learns from, as text: `labels=Entity types=treats,"lives in"`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from cortigraph.graph.errors import InputError
 
 __all__ = ["Selection"]
 
-_PART = re.compile(r"(\w+)=(\S*)")
-_FORM = "labels=A,B types=x,y; each may be left out, and `all` is everything"
+_NAME = r""""(?:[^"\\]|\\.)*"|'[^']*'|(?:\\[\s,"'\\]|[^\s,"'])(?:\\[\s,"'\\]|[^\s,])*"""
+_PART = re.compile(rf"(labels|types)=((?:{_NAME})?(?:,(?:{_NAME})?)*)(?=\s|$)")
+_EACH = re.compile(_NAME)
+_PLAIN = re.compile(r"""[^\s,"'\\][^\s,\\]*""")
+_FORM = 'labels=A,B types=x,"lives in"; each may be left out, and `all` is everything'
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class Selection:
     """Part of a graph.
 
     Args:
-        labels: Only nodes of these; when left out, all but the ledger's own.
-        types: Only relationships of these; when left out, all but the ledger's own and what was predicted.
+        labels: Only nodes of these: kinds, or labels that users gave; when left out, all but the ledger's own.
+        types: Only relationships of these; when left out, all but what was predicted.
     """
 
     labels: tuple[str, ...] | None = None
@@ -27,7 +30,11 @@ class Selection:
 
     @classmethod
     def parse(cls, text: str) -> Selection:
-        """Reads the written form; names with spaces or commas in them can be given from Python only.
+        """Reads the written form.
+
+        A name with blanks or commas in it, or with a quote at its beginning, stands in quotes, as in a shell: between
+        double ones a backslash goes before `"` and itself, between single ones all is as it is; outside of quotes a
+        backslash goes before the blank, the comma or the quote.
 
         Args:
             text: `labels=A,B types=x,y`, either alone, or `all`.
@@ -36,24 +43,44 @@ class Selection:
             InputError: It has another form; all that is wrong with it is told.
 
         Example:
-            >>> Selection.parse("labels=Entity types=treats,causes").types
-            ('causes', 'treats')
+            >>> Selection.parse('labels=Entity types=treats,"lives in"').types
+            ('lives in', 'treats')
         """
         if text.strip() in ("", "all"):
             return cls()
         told: dict[str, tuple[str, ...]] = {}
-        problems = []
-        for word in text.split():
-            match = _PART.fullmatch(word)
-            names = tuple(sorted({name for name in match[2].split(",") if name})) if match else ()
-            if match is None or match[1] not in ("labels", "types") or not names:
+        problems, place = [], 0
+        while rest := text[place:].lstrip():
+            place = len(text) - len(rest)
+            match = _PART.match(text, place)
+            names = {name for name in map(_unquoted, _EACH.findall(match[2])) if name} if match else set()
+            if match is None or not names:
+                word = rest.split()[0]
                 problems.append(f"a part of the graph is {_FORM}; got {word!r}")
+                place += len(match[0] if match else word)
             else:
-                told[match[1]] = names
+                told[match[1]] = tuple(sorted(names.union(told.get(match[1], ()))))
+                place = match.end()
         if problems:
             raise InputError(problems)
         return cls(told.get("labels"), told.get("types"))
 
     def __str__(self) -> str:
         parts = (("labels", self.labels), ("types", self.types))
-        return " ".join(f"{name}={','.join(names)}" for name, names in parts if names is not None) or "all"
+        return (
+            " ".join(f"{name}={','.join(map(_quoted, names))}" for name, names in parts if names is not None) or "all"
+        )
+
+
+def _unquoted(name: str) -> str:
+    if name[0] == "'":
+        return name[1:-1]
+    if name[0] == '"':
+        return re.sub(r"\\(.)", r"\1", name[1:-1], flags=re.DOTALL)
+    return re.sub(r"""\\([\s,"'\\])""", r"\1", name)
+
+
+def _quoted(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'

@@ -70,7 +70,7 @@ def rank(
 
 
 def best(probabilities: Floats, scores: Scores, told: Rows, top: int, known: bool | None = None) -> Rows:
-    """Rows of the best entities, likeliest first; of what is equally likely, by score.
+    """Rows of the best entities: what is known, then what is likeliest; of what is equally likely, by score.
 
     Args:
         probabilities: (entities).
@@ -86,4 +86,5 @@ def best(probabilities: Floats, scores: Scores, told: Rows, top: int, known: boo
     mask = np.zeros(len(scores), dtype=bool)
     mask[told] = True
     wanted = np.arange(len(scores)) if known is None else np.flatnonzero(mask == known)
-    return wanted[np.lexsort((-scores[wanted], -probabilities[wanted]))][:top]
+    # A guess may be so sure that its probability is rounded to 1; what is known is told before it all the same.
+    return wanted[np.lexsort((-scores[wanted], -probabilities[wanted], ~mask[wanted]))][:top]

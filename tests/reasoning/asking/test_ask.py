@@ -167,12 +167,16 @@ def test_a_scorer_of_a_closed_graph_is_trained_asked_and_refreshed(brain, medici
     assert (answers.reasoner, answers.paths_by) == ("closed", "search")
     assert answers[0].paths[0].weight is None
     brain.cypher("MATCH (d:Entity {key: 'disease:01'}) MERGE (:Entity {key: 'drug:98'})-[:treats]->(d)", write=True)
-    assert "unknown to closed" in brain.ask(drug, "treats", top=1).notes[0]
+    assert any("unknown to closed" in note for note in brain.ask(drug, "treats", top=1).notes)
+    new = brain.ask("drug:98", "treats")
+    assert [(answer.key, answer.known, answer.score) for answer in new] == [("disease:01", True, None)]
+    assert "reason refresh closed" in new.notes[0]
     with pytest.raises(InputError, match="reason refresh closed"):
-        brain.ask("drug:98", "treats")
+        brain.ask("drug:98", "treats", known=False)
     again = refresh(brain.store, brain.home, "closed", choices={"epochs": 3})
     assert again.told["started_from"] == kept.weights
     assert brain.ask("drug:98", "treats", top=1).notes == ()
+    assert brain.ask("drug:98", "treats", top=1)[0].score is not None
     brain.cypher("MATCH (n:Entity {key: 'drug:98'}) DETACH DELETE n", write=True)
     brain.cypher("MATCH (r:Region {id: 'closed'}) DETACH DELETE r", write=True)
 
