@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import CortigraphError, InputError, QueryError, SetupError, StoreError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BusyError",
+    "RefusedError",
+    "TimedOutError",
     "UnreachableError",
     "connect",
     "counters",
@@ -31,6 +33,14 @@ REMOTE_RETRY_SECONDS = 30.0
 
 class UnreachableError(StoreError):
     """No answer: the server is gone, or the network is."""
+
+
+class RefusedError(StoreError):
+    """The server knows neither this user nor this password."""
+
+
+class TimedOutError(StoreError):
+    """A query was ended because it took longer than it was given."""
 
 
 class BusyError(StoreError):
@@ -116,9 +126,14 @@ def _ours(error: Exception, uri: str) -> Exception:
     from neo4j import exceptions
 
     text = " ".join(str(getattr(error, "message", None) or error).split())
+    code = getattr(error, "code", None) or ""
     if isinstance(error, exceptions.AuthError):
-        return StoreError(f"{uri} refuses this user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
-    if "AuthenticationRateLimit" in (getattr(error, "code", None) or ""):
+        return RefusedError(f"{uri} refuses this user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
+    if "TransactionTimedOut" in code:
+        return TimedOutError(
+            "the query took longer than it was given, and was ended; give it more, or ask for less"
+        )
+    if "AuthenticationRateLimit" in code:
         return StoreError(
             f"{uri} refuses every login for a while, after too many logins that failed; wait 5 s, try again"
         )
@@ -144,7 +159,7 @@ def _with_hint(text: str) -> str:
     return text
 
 
-def sendable(parameters: dict[str, Any]) -> dict[str, Any]:
+def sendable(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as the driver takes them: arrays and sets become lists, numpy's numbers Python's.
 
     Args:
