@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cortigraph.cli._screen import Console
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -34,6 +36,10 @@ class Bars:
             self._tasks[what] = self._progress.add_task(what, total=None)
         # Nothing done yet: a bar that moves to and fro, because some things can't say how far they are.
         self._progress.update(self._tasks[what], completed=done, total=whole if done else None)
+
+    def counted(self, done: int, whole: int, what: str) -> None:
+        """The same, told in the order in which the store does."""
+        self(what, done, whole)
 
     def stop(self) -> None:
         """Takes the bars away."""
@@ -68,15 +74,14 @@ def opened(home: str | None, shown: Bars, *, read_only: bool = False) -> Iterato
     with open_store(
         place if home else None,
         read_only=read_only,
-        progress=lambda done, whole, text: shown("fetching the server", done, whole),
+        progress=shown.counted,
     ) as store:
         shown("opening the store", 1, 1)
         yield store, place
 
 
 def _progress() -> Progress:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from cortigraph.cli._options import HomeOption, Json
 from cortigraph.cli._reasoners import Only, known_only
+from cortigraph.cli._screen import Console, Text, say_json
 
 if TYPE_CHECKING:
     from cortigraph.reasoning.asking.answers import Answers
@@ -51,15 +51,13 @@ def ask(
     if plot is not None and len(answers):
         draw(answers[0], plot)
     if as_json:
-        typer.echo(json.dumps(answers.to_json(), ensure_ascii=False))
+        say_json(answers.to_json())
     else:
         _show(answers)
 
 
 def _show(answers: Answers) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console()
     if not len(answers):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 import typer
 
 from cortigraph.cli._options import HomeOption, JsonArray
+from cortigraph.cli._screen import say_json
 
 __all__ = ["Finding", "doctor", "examine"]
 
@@ -47,7 +47,7 @@ def doctor(
     """Look at Python, Java, the server, the disk and Horovod; exit code 1 if something needed is missing."""
     findings = examine(home)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+        say_json([asdict(finding) for finding in findings])
     else:
         _show(findings)
     raise typer.Exit(0 if all(finding.ok or not finding.needed for finding in findings) else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._options import HomeOption, Json, JsonArray
+from cortigraph.cli._screen import Console, Text, say_json
 
 if TYPE_CHECKING:
     from cortigraph.ingest.plan import Plan
@@ -51,7 +51,7 @@ def plan(
     with bars() as shown, opened(home, shown) as (store, place):
         found = compare(store, place, loaded, options, progress=shown)
     if as_json:
-        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+        say_json(found.to_json())
         return
     _show_plan(found)
 
@@ -84,7 +84,7 @@ def run(
     with Intent(Home.resolve(home), loaded, options), bars() as shown, opened(home, shown) as (store, place):
         report = apply(store, place, loaded, options, progress=shown)
     if as_json:
-        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        say_json(report.to_json())
         return
     _show_report(report)
 
@@ -99,7 +99,7 @@ def resume(as_json: Json = False, home: HomeOption = None) -> None:
         resumed = go_on(store, place, shown)
     if as_json:
         reports = [report.to_json() for report in resumed.reports]
-        typer.echo(json.dumps({"finished": resumed.finished, "run": reports, "lost": resumed.lost}, ensure_ascii=False))
+        say_json({"finished": resumed.finished, "run": reports, "lost": resumed.lost})
         return
     for key in resumed.finished:
         typer.echo(f"finished {key}")
@@ -124,7 +124,7 @@ def revert(
     with bars() as shown, opened(home, shown) as (store, place):
         report = take_back(store, place, batch, shown)
     if as_json:
-        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        say_json(report.to_json())
         return
     _show_counts(report.counts)
     typer.echo(f"reverted {report.batch} in {report.seconds:.1f} s: {_changed(report) or 'nothing was left of it'}")
@@ -141,9 +141,8 @@ def status(as_json: JsonArray = False, home: HomeOption = None) -> None:
         found = batches(store)
     if as_json:
         told = [plain({**record.told, **{k: v for k, v in vars(record).items() if k != "told"}}) for record in found]
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        say_json(told)
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "batch", "state", "at", "nodes", "relationships")
@@ -179,9 +178,7 @@ def _changed(report: Report) -> str:
 
 
 def _show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     actions = ("created", "updated", "deleted", "unchanged")
     table = Table("", *actions)
@@ -191,9 +188,7 @@ def _show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def _show_plan(found: Plan) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     schema = Table("", "rows", "properties", "types")
     for shape in found.schema:

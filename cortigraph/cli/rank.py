@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._screen import Console, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rich.console import Console
 
     from cortigraph.reasoning.selector.advisor import Advice
 
@@ -54,7 +52,7 @@ def rank(
 
         draw_ranking(ranked, plot, f"{dataset or scene}: what is expected, and where four runs in five should lie")
     if as_json:
-        typer.echo(json.dumps({**told, **({"picture": str(plot)} if plot else {})}))
+        say_json({**told, **({"picture": str(plot)} if plot else {})})
         return
     show_ranking(ranked, explain)
     if plot:
@@ -69,7 +67,6 @@ def show_ranking(ranked: Mapping[str, Advice], explained: int = 3, console: Cons
         explained: How many of the first.
         console: Where to; standard output when left out.
     """
-    from rich.console import Console
     from rich.table import Table
 
     console = console or Console()
@@ -89,13 +86,13 @@ def show_ranking(ranked: Mapping[str, Advice], explained: int = 3, console: Cons
             console.print(f"… and {len(advice.regions) - _SHOWN} more; all of them with --json")
         for one in advice.regions[:explained]:
             why = advice.why(one.key)
-            console.print(f"[bold]{one.key}[/]", highlight=False)
+            console.print(one.key, style="bold")
             for support in why.rests_on:
                 console.print(f"  {support}", highlight=False, soft_wrap=True)
             if not why.rests_on:
                 console.print("  nothing like it was run; by its description")
             for change in why.would_change[:1]:
-                console.print(f"  [dim]{change}[/]", highlight=False, soft_wrap=True)
+                console.print(f"  {change}", style="dim", soft_wrap=True)
         telling = advice.most_telling()
         if explained and telling:
             console.print(f"a run of these would tell most: {', '.join(telling)}", highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ import typer
 
 from cortigraph.cli._cluster import Engine, Exchanges, Hosts, Least, Most, Workers, cluster_of
 from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._screen import say_json
 
 if TYPE_CHECKING:
     from cortigraph.brain import Brain
@@ -66,7 +67,7 @@ def solve(
             )
     pictures = _draw(solution, plot) if plot else []
     if as_json:
-        typer.echo(_json(solution, pictures))
+        say_json({**json.loads(solution.to_json()), "pictures": pictures})
         return
     show_solution(solution)
     for picture in pictures:
@@ -106,9 +107,7 @@ def _rehearse(brain: Brain, scene: Scene, as_json: bool) -> None:
     estimate = sum(known) / len(known) * scene.budget.trials if known else None
     if as_json:
         told = {slot: advice.told(1) for slot, advice in ranked.items()}
-        typer.echo(
-            json.dumps({"scene": scene.key, "regions": told, "trials": scene.budget.trials, "seconds": estimate})
-        )
+        say_json({"scene": scene.key, "regions": told, "trials": scene.budget.trials, "seconds": estimate})
         return
     show_ranking(ranked, 1)
     cost = f"about {estimate:.0f} s, as like regions took" if estimate else "unknown: nothing like it was trained yet"
@@ -123,8 +122,3 @@ def _draw(solution: Solution, folder: Path) -> list[Path]:
         draw_pathway(solution.blueprint, folder / f"{name}-pathway.png", f"{name}: the pathway"),
         draw_search([(name, solution)], folder / f"{name}-search.png", f"{name}: the search"),
     ]
-
-
-def _json(solution: Solution, pictures: list[Path]) -> str:
-    told = json.loads(solution.to_json())
-    return json.dumps({**told, "pictures": [str(picture) for picture in pictures]})

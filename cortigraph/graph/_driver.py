@@ -130,9 +130,7 @@ def _ours(error: Exception, uri: str) -> Exception:
     if isinstance(error, exceptions.AuthError):
         return RefusedError(f"{uri} refuses this user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
     if "TransactionTimedOut" in code:
-        return TimedOutError(
-            "the query took longer than it was given, and was ended; give it more, or ask for less"
-        )
+        return TimedOutError("the query took longer than it was given, and was ended; give it more, or ask for less")
     if "AuthenticationRateLimit" in code:
         return StoreError(
             f"{uri} refuses every login for a while, after too many logins that failed; wait 5 s, try again"

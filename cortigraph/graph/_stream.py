@@ -70,6 +70,7 @@ class Stream:
         self.names: tuple[str, ...] = tuple(result.keys())
         self.counters: dict[str, int] = {}
         self.plan: dict[str, Any] | None = None
+        self._finished = False
         self._result, self._commit, self._told = result, commit, told
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -92,10 +93,13 @@ class Stream:
 
     def finish(self) -> None:
         """Have the server come to the end, whatever rows are left: what a query writes is committed."""
+        if self._finished:
+            return
         with self._told():
             summary = self._result.consume()
             if self._commit is not None:
                 self._commit()
+        self._finished = True
         self.counters = _driver.counters(summary)
         self.plan = summary.profile or summary.plan
 
@@ -123,7 +127,7 @@ def streamed(connection: Connection, asked: Asked, *, read_only: bool) -> Iterat
     sessions: list[neo4j.Session] = []
     try:
         with _cut_after(asked.timeout, driver, over):
-            yield _begun(driver, connection.database, asked, told, sessions, read_only=read_only)
+            yield _begun(driver, connection.database, asked, told, over, sessions, read_only=read_only)
     finally:
         driver.close()  # before the sessions, which would wait
         for session in sessions:
@@ -135,6 +139,7 @@ def _begun(
     database: str | None,
     asked: Asked,
     told: Told,
+    over: threading.Event,
     sessions: list[neo4j.Session],
     *,
     read_only: bool,
@@ -149,11 +154,14 @@ def _begun(
                 result = Transaction(transaction, read_only=read_only).sent(asked.query, asked.parameters)
                 result.peek()
                 return Stream(result, transaction.commit if asked.write else None, told)
+        except CortigraphError:
+            raise
         except Exception as error:
-            if isinstance(error, CortigraphError) or wait is None:
-                raise
+            if over.is_set():
+                with told():
+                    raise error
         sessions.pop().close()
-        time.sleep(wait)
+        time.sleep(wait or 0)
     raise AssertionError("the last try gives or raises")
 
 
