@@ -44,7 +44,8 @@ class Bars:
     def stop(self) -> None:
         """Takes the bars away."""
         self._timer.cancel()
-        self._progress.stop()
+        if self._progress.live.is_started:  # stopped without, it would print an empty line
+            self._progress.stop()
 
 
 @contextmanager

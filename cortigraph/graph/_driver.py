@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cortigraph.graph.errors import CortigraphError, InputError, QueryError, SetupError, StoreError
 from cortigraph.graph.server import Address
@@ -63,15 +64,26 @@ def remote_address(uri: str, user: str | None, password: str | None) -> Address:
         >>> remote_address("neo4j://db", "me", "secret")
         Address(uri='neo4j://db', user='me')
     """
+    uri = uri.strip()
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme not in ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"):
         raise InputError(f"a store's URI begins with neo4j://, neo4j+s://, bolt:// or bolt+s://, got {scheme[:20]!r}")
     if "@" in rest:
         raise InputError("a store's URI must not carry user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
+    if not _names_a_host(uri):
+        raise InputError(f"a store's URI is like neo4j://host or bolt://host:7687, got {uri!r}")
     password = password or os.environ.get("CORTIGRAPH_PASSWORD")
     if not password:
         raise SetupError(f"no password for {uri}: set CORTIGRAPH_PASSWORD (and CORTIGRAPH_USER), or pass password=…")
     return Address(uri, user or os.environ.get("CORTIGRAPH_USER") or "neo4j", password)
+
+
+def _names_a_host(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, uri))
+    except ValueError:  # a port that is none, or half an address
+        return False
 
 
 def connect(address: Address, *, embedded: bool) -> neo4j.Driver:

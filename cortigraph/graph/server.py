@@ -24,6 +24,7 @@ from cortigraph.graph import _launch, aot, jars
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home
 from cortigraph.graph.processes import alive
+from cortigraph.graph.variables import read_variables
 
 __all__ = ["Address", "Status", "disk_is_full", "ensure", "paused", "restart", "start", "status", "stop"]
 
@@ -93,9 +94,11 @@ def start(home: Home, progress: jars.Progress | None = None, *, any_port: bool =
         Where it is and how to log in.
 
     Raises:
+        InputError: A variable of the environment is wrong.
         SetupError: Java or the jars can't be had.
         StoreError: The server does not start.
     """
+    read_variables()
     with _turn(home):
         found = _running_address(home)
         if found is not None:

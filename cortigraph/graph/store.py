@@ -20,6 +20,7 @@ from cortigraph.graph.errors import InputError, QueryError, StoreError
 from cortigraph.graph.home import Home
 from cortigraph.graph.jars import Progress
 from cortigraph.graph.transaction import Rows, Transaction, Written
+from cortigraph.graph.variables import read_variables
 
 if TYPE_CHECKING:
     import neo4j
@@ -315,6 +316,7 @@ def open_store(
         store = Store(address, database=database or os.environ.get("CORTIGRAPH_DATABASE"), read_only=read_only)
     else:
         home = home or Home.resolve()
+        read_variables()  # a wrong one is told now, and not at the next start of the server
         store = Store(server.ensure(home, progress), home=home, read_only=read_only)
     try:
         if read_only:
