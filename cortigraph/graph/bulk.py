@@ -19,6 +19,7 @@ import numpy as np
 
 from cortigraph.graph import _import, _swap, cypher, schema, server
 from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.graph.threads import threads
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ __all__ = ["threads"]
 
 @contextmanager
 def threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool for as long as the block lasts. If it fails, what has not begun never does; who is stopped (Ctrl-C) leaves.
+    """A pool for as long as the block lasts. Of a block that fails, what has not begun never does; on Ctrl-C we leave.
 
     Args:
         count: How many work at once.
