@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["HomeOption", "Json", "JsonArray", "Limit", "Timeout"]
+from cortigraph.graph.errors import InputError
+
+__all__ = ["HomeOption", "Json", "JsonArray", "Limit", "Timeout", "folder", "picture"]
+
+
+def picture(path: Path | None) -> Path | None:
+    """Checks the file of a picture while words are read, before any work."""
+    if path is not None:
+        from cortigraph.reasoning.picture_file import picture_file
+
+        picture_file(path)
+    return path
+
+
+def folder(path: Path | None) -> Path | None:
+    """Checks, while words are read, that a folder can be one."""
+    for part in (path, *path.absolute().parents) if path is not None else ():
+        if part.exists() and not part.is_dir():
+            raise InputError(f"expected a folder, got {path}: {part} is a file")
+    return path
+
 
 HomeOption = Annotated[str | None, typer.Option("--home", help="The home folder; else CORTIGRAPH_HOME.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]

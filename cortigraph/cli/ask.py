@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, picture
 from cortigraph.cli._reasoners import Only, known_only
 from cortigraph.cli._screen import Console, Text, say_json
 
@@ -26,7 +26,9 @@ def ask(
     only: Only = None,
     reasoner: Annotated[str | None, typer.Option(help="Name, key, hash or file; else the one trained last.")] = None,
     graph: Annotated[str | None, typer.Option(help="`all`, or `labels=… types=…`; else as it was trained.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="A picture of the first answer's paths, .png or .svg.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(callback=picture, help="A picture of the first answer's paths, .png or .svg.")
+    ] = None,
     as_json: Json = False,
     home: HomeOption = None,
 ) -> None:

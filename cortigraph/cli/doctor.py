@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -74,6 +75,7 @@ def examine(home: str | None = None) -> list[Finding]:
         _java,
         _jars,
         _starts,
+        _variables,
         lambda: _server(home),
         lambda: _disk(home),
         _memory,
@@ -128,6 +130,17 @@ def _starts() -> Finding:
     return Finding("starts", False, text, "cortigraph db prepare", needed=False)
 
 
+def _variables() -> Finding:
+    from cortigraph.graph.errors import InputError
+    from cortigraph.graph.variables import read_variables
+
+    try:
+        read_variables()
+    except InputError as error:
+        return Finding("environment", False, "; ".join(error.problems), "mend or unset that variable")
+    return Finding("environment", True, "what CORTIGRAPH_… say of the server can be used")
+
+
 def _server(home: str | None) -> Finding:
     from cortigraph.graph import server
     from cortigraph.graph.home import Home
@@ -144,6 +157,8 @@ def _disk(home: str | None) -> Finding:
     folder = Home.resolve(home).root
     while not folder.exists():
         folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding("disk", False, f"no permission to write at {folder}", "set CORTIGRAPH_HOME to another folder")
     free = shutil.disk_usage(folder).free >> 20
     ok = free >= NEEDED_FREE_MEGABYTES
     mend = "" if ok else f"free {NEEDED_FREE_MEGABYTES} MB, or set CORTIGRAPH_HOME to another disk"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, picture
 from cortigraph.cli._screen import Console, say_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def rank(
         float, typer.Option(min=0, help="For a scene: seconds to spend on running regions over a few samples.")
     ] = 0.0,
     explain: Annotated[int, typer.Option(min=0, help="How many of the first are explained.")] = 3,
-    plot: Annotated[Path | None, typer.Option(help="A picture, PNG or SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(callback=picture, help="A picture, PNG or SVG.")] = None,
     as_json: Json = False,
     home: HomeOption = None,
 ) -> None:

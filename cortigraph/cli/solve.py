@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._cluster import Engine, Exchanges, Hosts, Least, Most, Workers, cluster_of
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, folder
 from cortigraph.cli._screen import say_json
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def solve(
         str, typer.Option(help="What may be recalled: all, none, or scene keys joined by commas.")
     ] = "all",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and estimate; train nothing.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Folder for pictures of the pathway and the search.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(callback=folder, help="Folder for pictures of the pathway and the search.")
+    ] = None,
     as_json: Json = False,
     home: HomeOption = None,
 ) -> None:
