@@ -47,7 +47,7 @@ class Brain:
     """
 
     def __init__(self, store: Store, home: Home) -> None:
-        self.store = store
+        self._store = store
         self.home = home
 
     @classmethod
@@ -65,22 +65,35 @@ class Brain:
         return cls(open_store(place, uri=uri, user=user, password=password, read_only=read_only), place)
 
     @property
+    def store(self) -> Store:
+        """The graph; an error once this brain is closed, whatever is asked of it."""
+        self._store.refuse_if_closed()
+        return self._store
+
+    @property
     def regions(self) -> Regions:
         """The catalogue: `add` a module, `get`, `list`, `build`."""
         from cortigraph.regions.adapters.regions import Regions
 
         return Regions(self.store, self.home)
 
-    def cypher(self, query: str, *, write: bool = False, **parameters: Any) -> list[dict[str, Any]]:
+    def cypher(
+        self, query: str, *, write: bool = False, timeout: float | None = None, **parameters: Any
+    ) -> list[dict[str, Any]]:
         """Rows of a query.
 
         Args:
             query: Cypher; what it names with `$` is given as `parameters`.
             write: Whether it may change the graph; the server refuses one that would, otherwise.
+            timeout: Seconds after which it is ended, on the server too.
 
         Raises:
             QueryError: The server refuses it.
+            TimedOutError: It took too long.
         """
+        if timeout is not None:
+            with self.store.stream(query, parameters, write=write, timeout=timeout) as rows:
+                return list(rows)
         return self.store.write(query, **parameters).rows if write else self.store.read(query, **parameters)
 
     def pandas(self, query: str, **parameters: Any) -> pd.DataFrame:
@@ -240,6 +253,7 @@ class Brain:
         """
         from cortigraph.reasoning.asking.explain import draw, explain
 
+        self.store.refuse_if_closed()  # the mind may have all that it needs
         if plot is not None:
             draw(answer, Path(plot))
         return explain(self.mind, answer)
@@ -351,7 +365,7 @@ class Brain:
 
     def close(self) -> None:
         """Closes the connection; an embedded server goes on until it is idle."""
-        self.store.close()
+        self._store.close()
 
     def __enter__(self) -> Self:
         return self

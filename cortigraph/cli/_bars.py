@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cortigraph.cli._screen import Console
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -35,10 +37,15 @@ class Bars:
         # Nothing done yet: a bar that moves to and fro, because some things can't say how far they are.
         self._progress.update(self._tasks[what], completed=done, total=whole if done else None)
 
+    def counted(self, done: int, whole: int, what: str) -> None:
+        """The same, told in the order in which the store does."""
+        self(what, done, whole)
+
     def stop(self) -> None:
         """Takes the bars away."""
         self._timer.cancel()
-        self._progress.stop()
+        if self._progress.live.is_started:  # stopped without, it would print an empty line
+            self._progress.stop()
 
 
 @contextmanager
@@ -68,14 +75,13 @@ def opened(home: str | None, shown: Bars, *, read_only: bool = False) -> Iterato
     with open_store(
         place if home else None,
         read_only=read_only,
-        progress=lambda done, whole, text: shown("fetching the server", done, whole),
+        progress=shown.counted,
     ) as store:
         shown("opening the store", 1, 1)
         yield store, place
 
 
 def _progress() -> Progress:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -86,7 +92,7 @@ def _progress() -> Progress:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cortigraph.cli._bars import bars, opened
+from cortigraph.cli._screen import Console, say_json
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,9 +93,8 @@ def show(told: Told) -> None:
 def say(values: dict[str, Any], as_json: bool) -> None:
     """Says what came of it: a table, or one JSON object."""
     if as_json:
-        typer.echo(json.dumps(values, ensure_ascii=False))
+        say_json(values)
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import typer
 
-from cortigraph.cli.cypher import show_counters, show_rows
+from cortigraph.cli._leaving import go_on
+from cortigraph.cli.cypher import run_query
 from cortigraph.graph.errors import CortigraphError
-from cortigraph.graph.plain import plain
 from cortigraph.graph.store import Store
 
 __all__ = ["Shell"]
@@ -29,13 +29,22 @@ class Shell:
         store: An open store; stays open.
         writing: Whether queries may change it.
         history: File for the lines typed, between sessions.
+        timeout: Seconds after which a query is ended.
         ask: Gives one line for a prompt; `input` if left out.
     """
 
     def __init__(
-        self, store: Store, *, writing: bool = False, history: Path | None = None, ask: Callable[[str], str] = input
+        self,
+        store: Store,
+        *,
+        writing: bool = False,
+        history: Path | None = None,
+        timeout: float | None = None,
+        ask: Callable[[str], str] = input,
     ) -> None:
+        self.failed = False
         self._store = store
+        self._timeout = timeout
         self._writing = writing
         self._history = history
         self._ask = ask
@@ -58,8 +67,10 @@ class Shell:
             line = self._ask("... " if self._lines else f"{mark}> ")
         except EOFError:
             typer.echo()
+            self._take("")  # a pipe's last query needs no sign of its end
             return False
         except KeyboardInterrupt:  # Ctrl-C gives up the query, not the shell
+            go_on()
             self._lines.clear()
             typer.echo()
             return True
@@ -93,20 +104,15 @@ class Shell:
     def _query(self, query: str) -> None:
         began = time.perf_counter()
         try:
-            if self._writing:
-                written = self._store.write(query)
-                rows, counters = written.rows, dict(written.counters)
-            else:
-                rows, counters = self._store.read(query), {}
+            run_query(self._store, query, write=self._writing, timeout=self._timeout)
         except CortigraphError as error:
+            self.failed = True
             typer.echo(f"error: {error}", err=True)
-            return
         except KeyboardInterrupt:
-            typer.echo("stopped")
-            return
-        show_rows([plain(row) for row in rows])
-        show_counters(counters)
-        typer.echo(f"{(time.perf_counter() - began) * 1000:.0f} ms")
+            go_on()
+            typer.echo("stopped; the query was ended on the server, too")
+        else:
+            typer.echo(f"{(time.perf_counter() - began) * 1000:.0f} ms")
 
     def _load_history(self) -> None:
         # Not every Python has readline; without it there is a prompt without history.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,7 @@ from cortigraph.cli._reasoners import (
     say,
     show,
 )
+from cortigraph.cli._screen import Console, Text, say_json
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,11 +127,9 @@ def rank(
     (answers,) = ranked(loaded.reasoner, facts, query, top=top, known=known, calibration=calibration)
     if as_json:
         told = {"head": head, "relation": relation, "reasoner": loaded.reasoner.name}
-        typer.echo(json.dumps({**told, "answers": [asdict(each) for each in answers]}, ensure_ascii=False))
+        say_json({**told, "answers": [asdict(each) for each in answers]})
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("answer", "", "probability", "score")
     for each in answers:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, picture
 from cortigraph.cli._reasoners import Only, known_only
+from cortigraph.cli._screen import Console, Text, say_json
 
 if TYPE_CHECKING:
     from cortigraph.reasoning.asking.answers import Answers
@@ -32,7 +32,9 @@ def ask(
         str | None, typer.Option(help="Name, key, hash or file; else the one trained last that knows the relation.")
     ] = None,
     graph: Annotated[str | None, typer.Option(help="`all`, or `labels=… types=…`; else all that it can see.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="A picture of the first answer's paths, .png or .svg.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(callback=picture, help="A picture of the first answer's paths, .png or .svg.")
+    ] = None,
     as_json: Json = False,
     home: HomeOption = None,
 ) -> None:
@@ -57,15 +59,13 @@ def ask(
     if plot is not None and len(answers):
         draw(answers[0], plot)
     if as_json:
-        typer.echo(json.dumps(answers.to_json(), ensure_ascii=False))
+        say_json(answers.to_json())
     else:
         _show(answers)
 
 
 def _show(answers: Answers) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console()
     if not len(answers):

@@ -1,20 +1,25 @@
-"""`cortigraph cypher`: one query against the store, as a table or as JSON."""
+"""`cortigraph cypher`: one query against the store, its rows as they come."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cortigraph.cli._options import HomeOption
+from cortigraph.cli._options import HomeOption, Limit, Timeout
 from cortigraph.cli._pairs import split_pairs
+from cortigraph.cli._plan import asks_for_plan, plan_lines
+from cortigraph.cli._rows import Format, rows_as
+from cortigraph.graph.errors import InputError
 
-__all__ = ["cypher", "show_counters", "show_rows"]
+if TYPE_CHECKING:
+    from cortigraph.graph.store import Store
 
-LONGEST_CELL = 200
-LONGEST_LIST = 8
+__all__ = ["cypher", "run_query"]
 
 
 def cypher(
@@ -23,27 +28,56 @@ def cypher(
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="k=v; v is JSON, or else text. May be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array of rows.")] = False,
+    form: Annotated[Format | None, typer.Option("--format", help="How rows are written; table when left out.")] = None,
+    limit: Limit = None,
+    timeout: Timeout = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array of rows, as --format json.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Run one Cypher query. It may only read, unless --write is given."""
+    """Run one Cypher query. It may only read, unless --write is given. EXPLAIN and PROFILE show its plan."""
     from cortigraph.graph.home import Home
-    from cortigraph.graph.plain import plain
     from cortigraph.graph.store import open_store
 
+    if as_json and form not in (None, Format.JSON):
+        raise InputError(f"give either --json or --format {form}")
     parameters = parse_parameters(param or [])
+    chosen = Format.JSON if as_json else form or Format.TABLE
     with open_store(Home.resolve(home) if home else None) as store:
-        if write:
-            written = store.write(query, **parameters)
-            rows, counters = written.rows, dict(written.counters)
-        else:
-            rows, counters = store.read(query, **parameters), {}
-    rows = [plain(row) for row in rows]
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
-        return
-    show_rows(rows)
-    show_counters(counters)
+        run_query(store, query, parameters, write=write, form=chosen, limit=limit, timeout=timeout)
+
+
+def run_query(
+    store: Store,
+    query: str,
+    parameters: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    write: bool = False,
+    form: Format = Format.TABLE,
+    limit: int | None = None,
+    timeout: float | None = None,
+) -> None:
+    """Ask the store, and print rows as they come; then the plan, and what was changed.
+
+    Args:
+        store: An open store.
+        query: Cypher.
+        parameters: The values that it names with `$`.
+        write: Whether it may change the store.
+        form: How rows are written.
+        limit: Show so many at most. A query that reads is ended then; one that writes is finished.
+        timeout: Seconds after which it is ended.
+    """
+    with store.stream(query, parameters, write=write, timeout=timeout) as found:
+        rows = rows_as(form, found.names, planned=asks_for_plan(query))
+        for row in islice(found, limit):
+            rows.take(row)
+        if write or asks_for_plan(query):  # what is left of it counts, too
+            found.finish()
+    rows.end(found.plan)
+    if form is Format.TABLE:
+        for line in plan_lines(found.plan) if found.plan else ():
+            typer.echo(line)
+        _show_counters(found.counters)
 
 
 def parse_parameters(pairs: Sequence[str]) -> dict[str, Any]:
@@ -68,62 +102,6 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, Any]:
     return parameters
 
 
-def show_rows(rows: Sequence[dict[str, Any]]) -> None:
-    """Print rows as a table.
-
-    Args:
-        rows: Plain values, all with the same names.
-    """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if rows:
-        table = Table()
-        for name in rows[0]:
-            table.add_column(Text(name))
-        for row in rows:
-            table.add_row(*(Text(cell(value)) for value in row.values()))
-        Console().print(table)
-    typer.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
-
-
-def show_counters(counters: dict[str, int]) -> None:
-    """Print what a write changed, if it changed anything.
-
-    Args:
-        counters: The server's.
-    """
+def _show_counters(counters: Mapping[str, int]) -> None:
     if counters:
         typer.echo(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counters.items()))
-
-
-def cell(value: Any) -> str:
-    """One value as a table shows it: an embedding does not fill the screen.
-
-    Args:
-        value: A plain value.
-
-    Example:
-        >>> cell([0.1] * 384), cell(None), cell("x")
-        ('[0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, … 376 more]', '', 'x')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, list) and len(value) > LONGEST_LIST and not isinstance(value[0], dict | list):
-        shown = ", ".join(json.dumps(part, ensure_ascii=False) for part in value[:LONGEST_LIST])
-        text = f"[{shown}, … {len(value) - LONGEST_LIST} more]"
-    else:
-        text = json.dumps(_short(value), ensure_ascii=False)
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
-
-
-def _short(value: Any) -> Any:
-    """Long lists inside a node give way to their length."""
-    if isinstance(value, dict):
-        return {name: _short(part) for name, part in value.items()}
-    if isinstance(value, list) and len(value) > LONGEST_LIST and not isinstance(value[0], dict | list):
-        return f"… {len(value)} values"
-    return [_short(part) for part in value] if isinstance(value, list) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections import Counter
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption, Json, JsonArray
+from cortigraph.cli._bars import bars
+from cortigraph.cli._options import HomeOption, Json, JsonArray, Timeout
+from cortigraph.cli._screen import say_json
 
 if TYPE_CHECKING:
     from cortigraph.graph.keep import Kept
@@ -34,9 +35,10 @@ def start(
     from cortigraph.graph import server
     from cortigraph.graph.home import Home
 
-    address = server.start(Home.resolve(home), _progress, mend=mend)
+    with bars() as shown:
+        address = server.start(Home.resolve(home), shown.counted, mend=mend)
     if as_json:
-        typer.echo(json.dumps({"uri": address.uri, "user": address.user}))
+        say_json({"uri": address.uri, "user": address.user})
         return
     typer.echo(f"Neo4j answers at {address.uri} as {address.user}; it stops by itself when nobody needs it")
 
@@ -47,12 +49,17 @@ def prepare(as_json: Json = False) -> None:
     from cortigraph.graph import aot, jars
     from cortigraph.graph.errors import SetupError
 
-    jars.fetch(progress=_progress)
-    folder = jars.folder()
-    if not aot.prepare(folder, _progress):
+    with bars() as shown:
+        jars.fetch(progress=shown.counted)
+        folder = jars.folder()
+        made = aot.prepare(folder, shown.counted)
+    if not made:
         raise SetupError(f"Java's classes could not be kept in {folder}; is the disk full? Everything works without")
-    made = str(aot.cache_file(folder))
-    typer.echo(json.dumps({"file": made}) if as_json else f"later starts are quick: {made}")
+    file = aot.cache_file(folder)
+    if as_json:
+        say_json({"file": file})
+        return
+    typer.echo(f"later starts are quick: {file}")
 
 
 @app.command()
@@ -63,7 +70,7 @@ def stop(home: HomeOption = None, as_json: Json = False) -> None:
 
     stopped = server.stop(Home.resolve(home))
     if as_json:
-        typer.echo(json.dumps({"stopped": stopped}))
+        say_json({"stopped": stopped})
         return
     typer.echo("stopped" if stopped else "it was not running")
 
@@ -78,7 +85,7 @@ def status(home: HomeOption = None, as_json: Json = False) -> None:
     found = server.status(place)
     if as_json:
         facts = {"running": found.running, "pid": found.pid, "uri": found.uri, "version": found.version}
-        typer.echo(json.dumps(facts | {"stored_bytes": found.stored_bytes, "home": str(place.root)}))
+        say_json(facts | {"stored_bytes": found.stored_bytes, "home": str(place.root)})
         return
     state = f"running at {found.uri} (process {found.pid})" if found.running else "not running"
     typer.echo(f"Neo4j {found.version}: {state}; {found.stored_bytes / 2**20:.1f} MB stored in {place.root}")
@@ -100,7 +107,7 @@ def check(home: HomeOption = None, as_json: JsonArray = False) -> None:
     with open_store(place if home else None, read_only=True) as store:
         problems = look(store, WeightStore(place.weights).has)
     if as_json:
-        typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False))
+        say_json([asdict(problem) for problem in problems])
     else:
         for problem in problems:
             typer.echo(str(problem))
@@ -120,7 +127,7 @@ def mend(home: HomeOption = None, as_json: Json = False) -> None:
         told = rename(store)
     if as_json:
         renamed = [{"key": key, "was": was, "is": now} for key, was, now in told]
-        typer.echo(json.dumps({"renamed": renamed}, ensure_ascii=False))
+        say_json({"renamed": renamed})
         return
     for (was, now), count in Counter((was, now) for _, was, now in told).items():
         typer.echo(f"{was} is {now} now, {count} times")
@@ -131,6 +138,7 @@ def mend(home: HomeOption = None, as_json: Json = False) -> None:
 def shell(
     home: HomeOption = None,
     write: Annotated[bool, typer.Option("--write", help="Allow queries to change the store from the start.")] = False,
+    timeout: Timeout = None,
 ) -> None:
     """Talk Cypher with the store; :help says how."""
     from cortigraph.cli._shell import Shell
@@ -138,8 +146,18 @@ def shell(
     from cortigraph.graph.store import open_store
 
     place = Home.resolve(home)
+    person = sys.stdin.isatty()
     with open_store(place if home else None) as store:
-        Shell(store, writing=write, history=place.cache / "history").run()
+        shell = Shell(
+            store,
+            writing=write,
+            history=place.cache / "history" if person else None,
+            timeout=timeout,
+            ask=input if person else lambda prompt: input(),
+        )
+        shell.run()
+    if shell.failed and not person:  # a script wants to know
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -153,7 +171,9 @@ def backup(
     from cortigraph.graph.keep import backup as keep
 
     _refuse_remote(home)
-    _show_kept("kept", keep(Home.resolve(home), path, _progress), as_json)
+    with bars() as shown:
+        kept = keep(Home.resolve(home), path, shown.counted)
+    _show_kept("kept", kept, as_json)
 
 
 @app.command()
@@ -167,7 +187,9 @@ def restore(
     from cortigraph.graph.keep import restore as bring_back
 
     _refuse_remote(home)
-    _show_kept("restored", bring_back(path, Home.resolve(home), _progress), as_json)
+    with bars() as shown:
+        kept = bring_back(path, Home.resolve(home), shown.counted)
+    _show_kept("restored", kept, as_json)
 
 
 def _refuse_remote(home: str | None) -> None:
@@ -181,7 +203,7 @@ def _show_kept(what: str, kept: Kept, as_json: bool) -> None:
     from dataclasses import asdict
 
     if as_json:
-        typer.echo(json.dumps({**asdict(kept), "path": str(kept.path)}))
+        say_json({**asdict(kept), "path": str(kept.path)})
         return
     content = kept.content
     typer.echo(
@@ -189,8 +211,3 @@ def _show_kept(what: str, kept: Kept, as_json: bool) -> None:
         f"{kept.size / 2**20:.1f} MB in {kept.path}"
         + (f"; the server paused for {kept.pause:.1f} s" if kept.pause else "")
     )
-
-
-def _progress(done: int, total: int, text: str) -> None:
-    if sys.stderr.isatty():
-        typer.echo(f"\r\033[K{done}/{total} {text}"[:100], nl=done == total, err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from cortigraph.cli._options import HomeOption, JsonArray
+from cortigraph.cli._screen import say_json
 
 __all__ = ["Finding", "doctor", "examine"]
 
@@ -47,7 +48,7 @@ def doctor(
     """Look at Python, Java, the server, the disk and Horovod; exit code 1 if something needed is missing."""
     findings = examine(home)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+        say_json([asdict(finding) for finding in findings])
     else:
         _show(findings)
     raise typer.Exit(0 if all(finding.ok or not finding.needed for finding in findings) else 1)
@@ -74,6 +75,7 @@ def examine(home: str | None = None) -> list[Finding]:
         _java,
         _jars,
         _starts,
+        _variables,
         lambda: _server(home),
         lambda: _names(home),
         lambda: _disk(home),
@@ -129,6 +131,17 @@ def _starts() -> Finding:
     return Finding("starts", False, text, "cortigraph db prepare", needed=False)
 
 
+def _variables() -> Finding:
+    from cortigraph.graph.errors import InputError
+    from cortigraph.graph.variables import read_variables
+
+    try:
+        read_variables()
+    except InputError as error:
+        return Finding("environment", False, "; ".join(error.problems), "mend or unset that variable")
+    return Finding("environment", True, "what CORTIGRAPH_… say of the server can be used")
+
+
 def _server(home: str | None) -> Finding:
     from cortigraph.graph import server
     from cortigraph.graph.home import Home
@@ -167,6 +180,8 @@ def _disk(home: str | None) -> Finding:
     folder = Home.resolve(home).root
     while not folder.exists():
         folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding("disk", False, f"no permission to write at {folder}", "set CORTIGRAPH_HOME to another folder")
     free = shutil.disk_usage(folder).free >> 20
     ok = free >= NEEDED_FREE_MEGABYTES
     mend = "" if ok else f"free {NEEDED_FREE_MEGABYTES} MB, or set CORTIGRAPH_HOME to another disk"

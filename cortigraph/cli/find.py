@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from cortigraph.cli._options import HomeOption, JsonArray
+from cortigraph.cli._screen import Console, Text, say_json
 
 __all__ = ["find"]
 
@@ -31,14 +31,12 @@ def find(
     with cortigraph.open(home=home) as brain:
         hits = brain.find(text, top=top, labels=label)
     if as_json:
-        typer.echo(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False))
+        say_json([asdict(hit) for hit in hits])
         return
     if not hits:
         typer.echo("nothing found")
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("", "key", "name", "what is said of it")
     for hit in hits:

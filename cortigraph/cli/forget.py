@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._screen import say_json
 
 __all__ = ["forget"]
 
@@ -22,4 +22,7 @@ def forget(
 
     with cortigraph.open(home=home) as brain:
         gone = brain.forget(scene)
-    typer.echo(json.dumps({"scene": scene, "nodes": gone}) if as_json else f"{gone} nodes removed")
+    if as_json:
+        say_json({"scene": scene, "nodes": gone})
+        return
+    typer.echo(f"{gone} nodes removed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._options import HomeOption, Json, JsonArray
+from cortigraph.cli._screen import Console, Text, say_json
 
 if TYPE_CHECKING:
     from cortigraph.ingest.plan import Plan
@@ -52,7 +52,7 @@ def plan(
     with bars() as shown, opened(home, shown) as (store, place):
         found = compare(store, place, loaded, options, progress=shown)
     if as_json:
-        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+        say_json(found.to_json())
         return
     _show_plan(found)
 
@@ -85,7 +85,7 @@ def run(
     with Intent(Home.resolve(home), loaded, options), bars() as shown, opened(home, shown) as (store, place):
         report = apply(store, place, loaded, options, progress=shown)
     if as_json:
-        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        say_json(report.to_json())
         return
     _show_report(report)
 
@@ -118,7 +118,7 @@ def abandon(
     with bars() as shown, opened(home, shown) as (store, place):
         ended = end(store, place, batch, shown)
     if as_json:
-        typer.echo(json.dumps(asdict(ended), ensure_ascii=False))
+        say_json(asdict(ended))
         return
     said = "as before somebody began to revert it" if ended.state == "done" else "nothing of it stays in the graph"
     typer.echo(f"{ended.batch} is {ended.state}: {said}")
@@ -137,7 +137,7 @@ def revert(
     with bars() as shown, opened(home, shown) as (store, place):
         report = take_back(store, place, batch, shown)
     if as_json:
-        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        say_json(report.to_json())
         return
     _show_counts(report.counts)
     typer.echo(f"reverted {report.batch} in {report.seconds:.1f} s: {_changed(report) or 'nothing was left of it'}")
@@ -156,11 +156,11 @@ def status(as_json: JsonArray = False, home: HomeOption = None) -> None:
     if as_json:
         told = [plain({**record.told, **{k: v for k, v in vars(record).items() if k != "told"}}) for record in found]
         told += [{"key": name, "number": None, "job": name, "state": "begun", "reason": ""} for name in begun]
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        say_json(told)
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from cortigraph.cli._screen import Text
 
     table = Table("", "batch", "state", "at", "nodes", "relationships")
     for record in found:
@@ -188,7 +188,7 @@ def _show_resumed(resumed: Resumed, as_json: bool) -> None:
             "failed": [asdict(each) for each in resumed.failed],
             "lost": resumed.lost,
         }
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        say_json(told)
         return
     for key in resumed.finished:
         typer.echo(f"finished {key}")
@@ -233,9 +233,7 @@ def _changed(report: Report) -> str:
 
 
 def _show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     actions = ("created", "updated", "deleted", "unchanged")
     table = Table("", *actions)
@@ -245,9 +243,7 @@ def _show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def _show_plan(found: Plan) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     schema = Table("", "rows", "properties", "types")
     for shape in found.schema:

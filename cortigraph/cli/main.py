@@ -4,15 +4,13 @@ quick and imports no torch."""
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 
 import typer
 
 from cortigraph import __version__
-from cortigraph.graph.disk import disk_told
-from cortigraph.graph.errors import CortigraphError
+from cortigraph.cli._leaving import Commands, leave_with
 
 __all__ = ["build", "run"]
 
@@ -38,6 +36,7 @@ _COMMANDS = {
 def build(words: Sequence[str]) -> typer.Typer:
     """The application for these words: the command that they name, and the others by name alone."""
     app = typer.Typer(
+        cls=Commands,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -58,16 +57,8 @@ def build(words: Sequence[str]) -> typer.Typer:
 
 
 def run() -> None:
-    """The console script: errors that we raise on purpose become one message and an exit code."""
-    try:
-        with disk_told():
-            build(sys.argv[1:])()
-    except CortigraphError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _complain("stopped; the same command goes on from here")
-        sys.exit(130)
+    """The console script."""
+    leave_with(build(sys.argv[1:]))
 
 
 def _show_version(asked: bool) -> None:
@@ -86,11 +77,3 @@ def _version(
 
 def _elsewhere() -> None:
     """Stands for a command that was not called."""
-
-
-def _complain(message: str) -> None:
-    if "--json" in sys.argv:
-        typer.echo(json.dumps({"error": message}), err=True)
-    else:
-        typer.secho("error: ", fg=typer.colors.RED, nl=False, err=True)
-        typer.echo(message, err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._options import HomeOption, JsonArray
+from cortigraph.cli._screen import Console, say_json
 from cortigraph.graph.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def predict(
         predictions = brain.predict(known.key, samples)
     if as_json:
         rows = [{"inputs": _plain(s), **asdict(p)} for s, p in zip(samples, predictions, strict=True)]
-        typer.echo(json.dumps(rows, ensure_ascii=False, allow_nan=False))
+        say_json(rows)
     else:
         _show(samples, predictions)
 
@@ -70,7 +70,6 @@ def _plain(sample: Sample) -> dict[str, str]:
 
 
 def _show(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(*samples[0], "class", "probability")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from cortigraph.cli._screen import Console
 
 if TYPE_CHECKING:
     from cortigraph.reasoning.solving.problem import Problem
@@ -29,11 +30,11 @@ class SolveProgress:
     def __init__(self, *, quiet: bool = False, title: str = "") -> None:
         self._console = Console(stderr=True)
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[told]}", markup=False),
             console=self._console,
             disable=quiet,
             transient=True,
@@ -97,7 +98,7 @@ def show_solution(solution: Solution, console: Console | None = None) -> None:
     again = f", {solution.resumed} of them found in the graph" if solution.resumed else ""
     recalled = ", ".join(f"{count} {name}" for name, count in solution.recalled.items() if count)
     console.print(
-        f"pathway [bold]{solution.pathway}[/] after {solution.tried} trials{again}, "
+        f"pathway {solution.pathway} after {solution.tried} trials{again}, "
         f"{solution.seconds:.1f} s{f'; memory gave {recalled}' if recalled else ''}",
         highlight=False,
     )

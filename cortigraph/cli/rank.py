@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, picture
+from cortigraph.cli._screen import Console, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rich.console import Console
 
     from cortigraph.reasoning.selector.advisor import Advice
 
@@ -34,7 +32,7 @@ def rank(
         float, typer.Option(min=0, help="For a scene: seconds to spend on running regions over a few samples.")
     ] = 0.0,
     explain: Annotated[int, typer.Option(min=0, help="How many of the first are explained.")] = 3,
-    plot: Annotated[Path | None, typer.Option(help="A picture, PNG or SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(callback=picture, help="A picture, PNG or SVG.")] = None,
     as_json: Json = False,
     home: HomeOption = None,
 ) -> None:
@@ -54,7 +52,7 @@ def rank(
 
         draw_ranking(ranked, plot, f"{dataset or scene}: what is expected, and where four runs in five should lie")
     if as_json:
-        typer.echo(json.dumps({**told, **({"picture": str(plot)} if plot else {})}))
+        say_json({**told, **({"picture": str(plot)} if plot else {})})
         return
     show_ranking(ranked, explain)
     if plot:
@@ -69,7 +67,6 @@ def show_ranking(ranked: Mapping[str, Advice], explained: int = 3, console: Cons
         explained: How many of the first.
         console: Where to; standard output when left out.
     """
-    from rich.console import Console
     from rich.table import Table
 
     console = console or Console()
@@ -89,16 +86,15 @@ def show_ranking(ranked: Mapping[str, Advice], explained: int = 3, console: Cons
             console.print(f"… and {len(advice.regions) - _SHOWN} more; all of them with --json")
         for one in advice.regions[:explained]:
             why = advice.why(one.key)
-            console.print(f"[bold]{one.key}[/]", highlight=False)
+            console.print(one.key, style="bold")
             for support in why.rests_on:
                 console.print(f"  {support}", highlight=False, soft_wrap=True)
             if not why.rests_on:
                 console.print("  nothing like it was run; by its description")
             for change in why.would_change[:1]:
-                console.print(f"  [dim]{change}[/]", highlight=False, soft_wrap=True)
+                console.print(f"  {change}", style="dim", soft_wrap=True)
         for key, reason in list(advice.left_out.items())[:_SHOWN]:
-            said = f"left out: {key}: {reason}"
-            console.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"left out: {key}: {reason}", style="yellow", highlight=False, soft_wrap=True)
         if len(advice.left_out) > _SHOWN:
             console.print(f"… and {len(advice.left_out) - _SHOWN} more left out; all of them with --json")
         telling = advice.most_telling()

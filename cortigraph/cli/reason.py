@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from cortigraph.cli._cluster import Engine, Hosts, Least, Most, Workers, cluster
 from cortigraph.cli._options import HomeOption, Json, JsonArray
 from cortigraph.cli._pairs import split_pairs
 from cortigraph.cli._reasoners import Choices, announce, load, say, show, size
+from cortigraph.cli._screen import Console, say_json
 from cortigraph.cli._triples import evaluate, rank, score, train_on_triples
 from cortigraph.graph.errors import InputError
 
@@ -135,12 +135,11 @@ def list_(as_json: JsonArray = False, home: HomeOption = None) -> None:
     with bars() as shown, opened(home, shown, read_only=True) as (store, _):
         found = shelved(store)
     if as_json:
-        typer.echo(json.dumps([each.to_json() for each in found], ensure_ascii=False))
+        say_json([each.to_json() for each in found])
         return
     if not found:
         typer.echo("none yet; `cortigraph reason train --graph all` trains one")
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("name", "kind", "graph", "facts", "validation MRR", "trained at", "hash")

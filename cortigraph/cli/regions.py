@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from cortigraph.cli._options import HomeOption, JsonArray
+from cortigraph.cli._screen import say_json
 
 __all__ = ["regions"]
 
@@ -27,7 +27,7 @@ def regions(
 ) -> None:
     """The catalogue: regions with their measured cost and how often they were trained."""
     import cortigraph
-    from cortigraph.cli.cypher import show_rows
+    from cortigraph.cli._rows import show_rows
     from cortigraph.graph.errors import UnknownKeyError
 
     with cortigraph.open(home=home) as brain:
@@ -37,7 +37,7 @@ def regions(
             if area not in known:
                 raise UnknownKeyError("area", area, known)
     if as_json:
-        typer.echo(json.dumps(rows))
+        say_json(rows)
     elif rows:
         show_rows(rows)
     else:

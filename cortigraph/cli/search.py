@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._options import HomeOption
+from cortigraph.cli._screen import Console, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,6 @@ def watch(
     home: HomeOption = None,
 ) -> None:
     """Show which candidate is whose, and how they do, until the search is done. Only looks."""
-    from rich.console import Console
     from rich.live import Live
 
     import cortigraph
@@ -46,7 +45,7 @@ def watch(
     with cortigraph.open(home=home, read_only=True) as brain:
         seen = glance(brain.store, name)
         if as_json:
-            typer.echo(json.dumps(asdict(seen)))
+            say_json(asdict(seen))
             return
         console = Console()
         if once or not console.is_terminal:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._cluster import Engine, Exchanges, Hosts, Least, Most, Workers, cluster_of
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, folder
+from cortigraph.cli._screen import say_json
 
 if TYPE_CHECKING:
     from cortigraph.brain import Brain
@@ -39,7 +40,9 @@ def solve(
     ] = "all",
     again: Annotated[bool, typer.Option("--again", help="Search anew, although the scene was solved before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and estimate; train nothing.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Folder for pictures of the pathway and the search.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(callback=folder, help="Folder for pictures of the pathway and the search.")
+    ] = None,
     as_json: Json = False,
     home: HomeOption = None,
 ) -> None:
@@ -68,7 +71,7 @@ def solve(
             )
     pictures = _draw(solution, plot) if plot else []
     if as_json:
-        typer.echo(_json(solution, pictures))
+        say_json({**json.loads(solution.to_json()), "pictures": pictures})
         return
     show_solution(solution)
     for picture in pictures:
@@ -109,18 +112,9 @@ def _rehearse(brain: Brain, scene: Scene, as_json: bool) -> None:
     known = [one.seconds for advice in ranked.values() for one in advice.regions if one.seconds]
     estimate = sum(known) / len(known) * scene.budget.trials if known else None
     if as_json:
-        told = {slot: advice.told(1) for slot, advice in ranked.items()}
-        typer.echo(
-            json.dumps(
-                {
-                    "scene": scene.key,
-                    "regions": told,
-                    "trials": scene.budget.trials,
-                    "seconds": estimate,
-                    "notes": notes,
-                }
-            )
-        )
+        regions = {slot: advice.told(1) for slot, advice in ranked.items()}
+        budget = {"trials": scene.budget.trials, "seconds": estimate}
+        say_json({"scene": scene.key, "regions": regions, **budget, "notes": notes})
         return
     show_ranking(ranked, 1)
     for note in notes:
@@ -137,8 +131,3 @@ def _draw(solution: Solution, folder: Path) -> list[Path]:
         draw_pathway(solution.blueprint, folder / f"{name}-pathway.png", f"{name}: the pathway"),
         draw_search([(name, solution)], folder / f"{name}-search.png", f"{name}: the search"),
     ]
-
-
-def _json(solution: Solution, pictures: list[Path]) -> str:
-    told = json.loads(solution.to_json())
-    return json.dumps({**told, "pictures": [str(picture) for picture in pictures]})

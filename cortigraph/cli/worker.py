@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cortigraph.cli._options import HomeOption
+from cortigraph.cli._screen import say_json
 
 __all__ = ["worker"]
 
@@ -52,4 +52,4 @@ def worker(
             watcher=shown,
         )
     if as_json:
-        typer.echo(json.dumps({"searches": helped}))
+        say_json({"searches": helped})

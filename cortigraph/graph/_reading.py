@@ -9,7 +9,6 @@ more than looking the nodes up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -19,6 +18,7 @@ from cortigraph.graph import cypher
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.jars import Progress
 from cortigraph.graph.schema import Label, RelType
+from cortigraph.graph.threads import threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -280,7 +280,7 @@ def _side_by_side(work: Sequence[Callable[[], Any]]) -> Iterable[Any]:
 
 
 def _threaded(work: Sequence[Callable[[], Any]]) -> Iterable[Any]:
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    with threads(CONNECTIONS) as pool:
         yield from pool.map(lambda one: one(), work)
 
 

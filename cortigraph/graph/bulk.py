@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ import numpy as np
 
 from cortigraph.graph import _import, _swap, cypher, schema, server
 from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.graph.threads import threads
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,7 +129,7 @@ def first_load(
     numbers, rows = _numbered(nodes), sum(len(each.table) for each in _all(nodes, edges))
     incoming = _swap.prepare(store.home.database)
     try:
-        with ThreadPoolExecutor(1) as beside:
+        with threads(1) as beside:
             tell("writing files for the import tool", 0, rows)
             node_files, edge_files = _write(incoming, nodes, edges, numbers)
             tell("importing", 0, rows)
@@ -205,8 +205,8 @@ def _write(
         rest = edge.table.drop_columns(["start", "end"])
         heads = [":START_ID", ":END_ID", *(_import.header(field.name, field.type) for field in rest.schema)]
         jobs.append((path, lambda edge=edge, rest=rest: _with_ends(edge, rest, numbers), heads))
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for each in [threads.submit(_write_one, *job) for job in jobs]:
+    with threads(_THREADS) as pool:
+        for each in [pool.submit(_write_one, *job) for job in jobs]:
             each.result()
     return node_files, edge_files
 

@@ -1,4 +1,4 @@
-"""A disk that takes no more is something a user can mend: it is told as such, wherever it shows."""
+"""What a disk refuses is something a user can mend: it is told as such, wherever it shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from cortigraph.graph.errors import StoreError
 
 __all__ = ["disk_told"]
 
-_MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+# What is wrong with a place that a user has named: no way in, a file where a folder should be, a name that can be none.
+_MISPLACED = {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 
 
 @contextmanager
@@ -18,7 +20,7 @@ def disk_told() -> Iterator[None]:
     """Tells what a disk refuses as an error of ours; every other error passes.
 
     Raises:
-        StoreError: The disk is full, over its quota, read-only or broken.
+        StoreError: The disk is full, over its quota, read-only or broken, or a place can't be one.
 
     Example:
         >>> with disk_told():
@@ -30,7 +32,7 @@ def disk_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _MENDABLE:
+        if error.errno not in _FULL and not (error.errno in _MISPLACED and error.filename):
             raise
         place = f"{error.filename}: " if error.filename else "the disk: "
         raise StoreError(f"{place}{error.strerror}; mend that and run the same again") from error

@@ -12,6 +12,7 @@ The server's jars are the same for every home, so they lie apart, in `shared_cac
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +46,24 @@ class Home:
 
         Returns:
             The home, with an absolute root. Nothing is created yet.
+
+        Raises:
+            SetupError: It can't be a folder: a file is there or above it, its name is too long, or there is no way in.
         """
         chosen = path or os.environ.get("CORTIGRAPH_HOME")
         if not chosen:
             import platformdirs
 
             chosen = platformdirs.user_data_path("cortigraph")
-        return cls(Path(chosen).expanduser().absolute())
+        root = _expanded(chosen)
+        try:
+            if not stat.S_ISDIR(root.stat().st_mode):
+                raise _unusable(root, "a file is there")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _unusable(root, error.strerror) from error
+        return cls(root)
 
     @property
     def database(self) -> Path:
@@ -97,11 +109,11 @@ def shared_cache() -> Path:
         import platformdirs
 
         chosen = platformdirs.user_cache_path("cortigraph")
-    return private_folder(Path(chosen).expanduser().absolute())
+    return private_folder(_expanded(chosen))
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only the user can enter, and its parents; one that exists is left as it is.
+    """Make a folder that only the user can enter, and its parents alike; what exists is left as it is.
 
     Args:
         path: The folder.
@@ -112,10 +124,24 @@ def private_folder(path: Path) -> Path:
     Raises:
         SetupError: A file is in the way, or the user may not write there.
     """
+    if path.is_dir():
+        return path
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed([path, *path.parents]):  # with `parents=True` these would be open to all
+            folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise SetupError(
-            f"cannot make the folder {path}: {error.strerror}; choose another with CORTIGRAPH_HOME or CORTIGRAPH_CACHE"
-        ) from error
+        raise _unusable(path, error.strerror) from error
     return path
+
+
+def _expanded(chosen: str | Path) -> Path:
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError as error:  # `~nobody`
+        raise _unusable(Path(chosen), str(error)) from error
+
+
+def _unusable(path: Path, why: object) -> SetupError:
+    return SetupError(
+        f"cannot make the folder {path}: {why}; choose another with CORTIGRAPH_HOME (--home) or CORTIGRAPH_CACHE"
+    )

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from cortigraph.graph.errors import SetupError
 from cortigraph.graph.home import shared_cache
+from cortigraph.graph.threads import threads
 
 __all__ = ["NEO4J_VERSION", "Jar", "Progress", "fetch", "folder", "locked", "present"]
 
@@ -247,7 +247,7 @@ def _with_jgo(missing: Sequence[Jar], staging: Path, progress: Progress) -> str:
         path = component.artifact(classifier=jar.classifier).resolve()
         shutil.move(path, staging / jar.file_name)
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with threads(THREADS) as pool:
         futures = [pool.submit(bring, jar) for jar in missing]
         for number, (jar, future) in enumerate(zip(missing, futures, strict=True), start=done + 1):
             error = future.exception()

@@ -24,6 +24,7 @@ from cortigraph.graph import _launch, aot, jars
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home
 from cortigraph.graph.processes import alive
+from cortigraph.graph.variables import read_variables
 
 __all__ = ["Address", "Status", "disk_is_full", "ensure", "paused", "restart", "start", "status", "stop"]
 
@@ -93,9 +94,11 @@ def start(home: Home, progress: jars.Progress | None = None, *, any_port: bool =
         Where it is and how to log in.
 
     Raises:
+        InputError: A variable of the environment is wrong.
         SetupError: Java or the jars can't be had.
         StoreError: The server does not start.
     """
+    read_variables()
     with _turn(home):
         found = _running_address(home)
         if found is not None:
@@ -257,6 +260,18 @@ def disk_is_full(home: Home) -> bool:
     return _launch.is_full(home.database)
 
 
+def other_password(home: Home) -> str:
+    """What to say when the home's server refuses the password that lies in its file.
+
+    Args:
+        home: Whose server.
+    """
+    return (
+        f"the password in {home.database / 'password'} is not the server's; delete that file and try again: "
+        "the server starts anew under a new password, and what it holds stays as it is"
+    )
+
+
 def read_state(home: Home) -> dict[str, Any] | None:
     """The state of the server that runs now; a file that a killed server left behind is removed.
 
@@ -283,7 +298,7 @@ def _running_address(home: Home) -> Address | None:
     if state is None:
         return None
     try:
-        password = (home.database / "password").read_text(encoding="utf-8")
+        password = _read_password(home.database / "password")
     except FileNotFoundError:
         # Without the password the running server is of no use to anyone: stop it, and the next start sets a new one.
         stop(home)
@@ -299,7 +314,7 @@ def _password(database: Path) -> str:
     """The password in force, or a new one that the server will take over at its start."""
     for name in ("password", "password.new"):
         with contextlib.suppress(FileNotFoundError):
-            text = (database / name).read_text(encoding="utf-8")
+            text = _read_password(database / name)
             if text:
                 return text
     password = secrets.token_urlsafe(24)
@@ -312,6 +327,15 @@ def _password(database: Path) -> str:
         file.flush()
         os.fsync(descriptor)
     return password
+
+
+def _read_password(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (IsADirectoryError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"{path} is not the file with the server's password any more; delete it, and the next start draws a new one"
+        ) from error
 
 
 def _state_file(database: Path) -> Path:

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections.abc import Callable, Iterator
-from types import TracebackType
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cortigraph.graph import _driver, cypher, schema, server
+from cortigraph.graph._connection import Connection
+from cortigraph.graph._stream import Asked, Stream, streamed
 from cortigraph.graph.errors import InputError, QueryError, StoreError
 from cortigraph.graph.home import Home
 from cortigraph.graph.jars import Progress
 from cortigraph.graph.transaction import Rows, Transaction, Written
+from cortigraph.graph.variables import read_variables
 
 if TYPE_CHECKING:
     import neo4j
 
-__all__ = ["Rows", "Store", "Transaction", "Written", "open_store"]
+__all__ = ["Rows", "Store", "Stream", "Transaction", "Written", "open_store"]
 
 T = TypeVar("T")
 
@@ -47,20 +49,17 @@ class Store:
     ) -> None:
         self.home = home
         self.read_only = read_only
-        self._address = address
-        self._database = database
-        self._driver = _driver.connect(address, embedded=home is not None)
+        self._connection = Connection(address, home, database)
         self._known_names: dict[str, list[str]] = {}
-        self._reviving = threading.Lock()
 
     def __repr__(self) -> str:
-        where = f"home={str(self.home.root)!r}" if self.home else f"uri={self._address.uri!r}"
+        where = f"home={str(self.home.root)!r}" if self.home else f"uri={self.uri!r}"
         return f"Store({where}{', read_only=True' if self.read_only else ''})"
 
     @property
     def uri(self) -> str:
         """Where the server listens; the port of an embedded one changes when it is started anew."""
-        return self._address.uri
+        return self._connection.address.uri
 
     def read(self, query: str, /, **parameters: Any) -> Rows:
         """Rows of a query that changes nothing; the server refuses one that would.
@@ -133,6 +132,44 @@ class Store:
         return self._run(work, write=True)
 
     @contextlib.contextmanager
+    def stream(
+        self,
+        query: str,
+        parameters: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        write: bool = False,
+        timeout: float | None = None,
+    ) -> Iterator[Stream]:
+        """Rows of a query as they come, however many there are. Whoever leaves the block early ends the query.
+
+        Args:
+            query: Cypher.
+            parameters: The values that it names with `$`.
+            write: Whether it may change the store; committed once the stream is read to its end, or `finish`ed.
+            timeout: Seconds after which the query is ended, on the server too.
+
+        Yields:
+            The rows as dicts; `names` before them; `counters` and `plan` (of EXPLAIN and PROFILE) after the last one.
+
+        Raises:
+            InputError: The store was opened read-only, or the time is no time.
+            QueryError: The server refuses it.
+            TimedOutError: It took too long.
+            StoreError: The store can't be reached.
+
+        Example:
+            >>> with store.stream("UNWIND range(1, 1000000) AS x RETURN x") as rows:  # doctest: +SKIP
+            ...     next(iter(rows))
+            {'x': 1}
+        """
+        if write:
+            self._refuse_if_read_only()
+        asked = Asked(query, parameters, write, timeout)
+        self._connection.revive()
+        with streamed(self._connection, asked, read_only=self.read_only) as rows:
+            yield rows
+
+    @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One transaction over several calls: committed at the end, rolled back if anything is raised inside.
 
@@ -141,8 +178,8 @@ class Store:
         Yields:
             The transaction.
         """
-        self._revive()
-        with _driver.translated(self.uri), self._session(write=not self.read_only) as session:
+        self._connection.revive()
+        with self._connection.session(write=not self.read_only) as session:
             inner = session.begin_transaction()
             with inner:
                 yield Transaction(inner, read_only=self.read_only)
@@ -164,8 +201,8 @@ class Store:
             >>> store.read("MATCH (n) RETURN count(n)"), store.version() == before  # doctest: +SKIP
             ([{'count(n)': 0}], True)
         """
-        self._revive()
-        with _driver.translated(self.uri), self._session(write=False) as session:
+        self._connection.revive()
+        with self._connection.session(write=False) as session:
             # A transaction that changes nothing ends with the bookmark of the last one that did.
             identity = session.execute_read(lambda inner: Transaction(inner).read(cypher.STORE_ID))[0]["id"]
             return ":".join([identity, *sorted(session.last_bookmarks().raw_values)])
@@ -178,13 +215,17 @@ class Store:
         """
         if self.home is not None:
             return {}
-        address = self._address
+        address, database = self._connection.address, self._connection.database
         told = {"CORTIGRAPH_URI": address.uri, "CORTIGRAPH_USER": address.user, "CORTIGRAPH_PASSWORD": address.password}
-        return told | ({"CORTIGRAPH_DATABASE": self._database} if self._database else {})
+        return told | ({"CORTIGRAPH_DATABASE": database} if database else {})
 
     def close(self) -> None:
         """Close the connections. The embedded server goes on, and stops by itself when nobody needs it."""
-        self._driver.close()
+        self._connection.close()
+
+    def refuse_if_closed(self) -> None:
+        """Raise an `InputError` once it is closed."""
+        self._connection.refuse_if_closed()
 
     def __enter__(self) -> Self:
         return self
@@ -205,13 +246,13 @@ class Store:
         return self._known_names[query]
 
     def _run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
-        self._revive()
-        asked = self._address
+        self._connection.revive()
+        asked = self._connection.address
         try:
             return self._attempt(work, write=write)
         except _driver.UnreachableError:
-            self._revive()
-            if self._address == asked:  # neither this thread nor another has found it at a new address
+            self._connection.revive()
+            if self._connection.address == asked:  # neither this thread nor another has found it at a new address
                 raise
             return self._attempt(work, write=write)
         except StoreError as error:
@@ -219,32 +260,18 @@ class Store:
                 raise StoreError(f"the disk is full, so the store can't be written: {error}") from error
             if self.home is None or "needs to be restarted" not in str(error):
                 raise
-            # A disk that was full has left the database shut, although there is space again.
-            with self._reviving:
-                self._connect(server.restart(self.home, self._address))
+            self._connection.restart()  # a disk that was full has left the database shut, although there is space again
             return self._attempt(work, write=write)
 
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
-        with _driver.translated(self.uri), self._session(write=write) as session:
-            execute = session.execute_write if write else session.execute_read
-            return execute(lambda inner: work(Transaction(inner, read_only=self.read_only)))
+        uncut = self._connection.uncut()
 
-    def _session(self, *, write: bool) -> neo4j.Session:
-        return self._driver.session(database=self._database, default_access_mode="WRITE" if write else "READ")
+        def tried(inner: neo4j.ManagedTransaction) -> T:
+            uncut()
+            return work(Transaction(inner, read_only=self.read_only))
 
-    def _revive(self) -> None:
-        """If the embedded server is gone, start it and connect anew; a glance at the process table costs 0.1 ms."""
-        if self.home is None:
-            return
-        with self._reviving:  # threads that find the server gone at the same time connect anew once
-            address = server.ensure(self.home)
-            if address != self._address:
-                self._connect(address)
-
-    def _connect(self, address: server.Address) -> None:
-        self._driver.close()
-        self._address = address
-        self._driver = _driver.connect(address, embedded=True)
+        with self._connection.session(write=write) as session:
+            return session.execute_write(tried) if write else session.execute_read(tried)
 
     def _refuse_if_read_only(self) -> None:
         if self.read_only:
@@ -289,6 +316,7 @@ def open_store(
         store = Store(address, database=database or os.environ.get("CORTIGRAPH_DATABASE"), read_only=read_only)
     else:
         home = home or Home.resolve()
+        read_variables()  # a wrong one is told now, and not at the next start of the server
         store = Store(server.ensure(home, progress), home=home, read_only=read_only)
     try:
         if read_only:

@@ -60,7 +60,7 @@ class Transaction:
             StoreError: The store can't be reached.
         """
         with _driver.translated(within=True):
-            return [dict(record) for record in self._sent(query, parameters)]
+            return [dict(record) for record in self.sent(query, parameters)]
 
     def write(self, query: str, /, **parameters: Any) -> Written:
         """Run a query that changes the store.
@@ -77,21 +77,22 @@ class Transaction:
             StoreError: The store can't be reached.
         """
         with _driver.translated(within=True):
-            result = self._sent(query, parameters)
+            result = self.sent(query, parameters)
             rows = [dict(record) for record in result]
             return Written(rows, _driver.counters(result.consume()))
 
     def columns(self, query: str, /, **parameters: Any) -> dict[str, list[Any]]:
         """The same rows as one list per column."""
         with _driver.translated(within=True):
-            result = self._sent(query, parameters)
+            result = self.sent(query, parameters)
             return _driver.transpose(list(result.keys()), list(result))
 
     def execute(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in this transaction: so a function takes a store or an open transaction alike."""
         return work(self)
 
-    def _sent(self, query: str, parameters: dict[str, Any]) -> neo4j.Result:
+    def sent(self, query: str, parameters: Mapping[str, Any]) -> neo4j.Result:
+        """The driver's result of a query, before anything of it was read; its errors are the driver's."""
         values = _driver.sendable(parameters)
         if self._read_only and _SUSPICIOUS.search(query):
             plan = self._inner.run(f"EXPLAIN {query}", values).consume().plan

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cortigraph.reasoning.asking.answers import Path as Carried
+from cortigraph.reasoning.picture_file import picture_file
 from cortigraph.reasoning.selector.advisor import Advice
 from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.regions.blueprint import Blueprint
@@ -159,6 +160,7 @@ def _canvas(width: float, height: float, title: str, *, frame: bool = False) -> 
 
 
 def _save(figure: Any, path: Path) -> Path:
+    picture_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     return path

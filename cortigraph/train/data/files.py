@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from cortigraph.graph.threads import threads
 from cortigraph.train.data.problems import Problems
 from cortigraph.train.data.table import Listing
 
@@ -104,7 +104,7 @@ def in_threads(work: Callable[[_T], _R], items: Sequence[_T], what: str, progres
         progress: Told after every few items.
     """
     results: list[_R] = []
-    with ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
+    with threads(max(1, os.cpu_count() or 1)) as pool:
         chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
         for done in pool.map(lambda chunk: [work(item) for item in chunk], chunks):
             results += done
