@@ -59,6 +59,11 @@ class Knowledge:
     _owner: Rows = field(repr=False)  # number of each entity's label
     _place: Rows = field(repr=False)  # its row among the nodes of that label
 
+    @property
+    def kinds(self) -> Rows:
+        """The number of each entity's label."""
+        return self._owner
+
     def node(self, row: int) -> tuple[str, str]:
         """Label and key of an entity.
 
