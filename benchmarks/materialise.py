@@ -1,18 +1,20 @@
 """Is what `reason materialise` writes true? Precision, calibration and what was found, beside the obvious rules.
 
-    python benchmarks/materialise.py --data umls|codex_s|demo|kinship|nations|countries [--seeds 0,1,2] [--reasoner KIND]
-                                     [--set rank=128 …] [--dev SHARE]
+    python benchmarks/materialise.py --data umls|codex_s|demo|kinship|nations|countries [--seeds 0,1,2]
+                                     [--reasoner KIND] [--set rank=128 …] [--dev SHARE]
 
-The graph is train.txt alone; of it a twentieth is held out, as `reason train` does, and the reasoner learns from the rest.
-True is what valid.txt or test.txt says, which neither training nor anything after it has seen; false is all that the data
-set does not name at all, which of an incomplete graph such as CoDEx's is too strict. The demo is the medicine of the examples, whose
-graph the seed draws, too: true is what was held back. `countries` is made up: of 48 of 250 countries the region is held back.
-`--dev SHARE` leaves test.txt out of everything and hides that share of the other facts instead: settings were chosen so.
+The graph is train.txt alone; of it a twentieth is held out, as `reason train` does, and the reasoner learns from the
+rest. True is what valid.txt or test.txt says, which neither training nor anything after it has seen; false is all that
+the data set does not name at all, which of an incomplete graph such as CoDEx is too strict. The demo is the medicine of
+the examples, whose graph the seed draws, too: true is what was held back. `countries` is made up: of 48 of 250 countries
+the region is held back. `--dev SHARE` leaves test.txt out of all counts and hides that share of the other facts instead:
+settings were chosen so, on graphs and seeds other than those reported.
 
-Three ways to choose, from the same reasoner: `ours`; `old`, its own probability of the three best answers of whoever has a
-fact of the relation; and `first`, the same of the best answer alone. Of each at p >= .5: how many would be written, the share that is true, the share of
-hidden facts that they are, the mean probability, and the expected calibration error (ten bins) of all that has p >= .1,
-which is not swamped by thousands that nobody would write. The last line is JSON; seeds are put together.
+Three ways to choose, from the same reasoner: `ours`; `old`, its own probability of the three best answers of whoever
+has a fact of the relation; and `first`, the same of the best answer alone. Of each at p >= .5: how many would be written,
+the share that is true, the share of hidden facts found so, the mean probability; and the expected calibration error (ten
+bins) of all that has p >= .1, which thousands that nobody would write do not swamp. The last line is JSON; seeds are put
+together.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ WAYS = ("ours", "old", "first")
 
 
 def graph(data: str, seed: int, dev: float) -> tuple[Facts, Rows, Rows] | None:
-    """What is known, what is hidden and true, and what is left out of all counts; nothing where there is no such data."""
+    """What is known, what is hidden and true, and what counts nowhere; nothing where there is no such data."""
     if data in ("demo", "countries"):
         told, held = made.facts(seed) if data == "demo" else countries(seed)
         tables = [table(told), table(held)]
@@ -132,7 +134,9 @@ def main() -> None:
     for seed in map(int, arguments.seeds.split(",")):
         given = graph(arguments.data, seed, arguments.dev)
         if given is None:
-            sys.exit(f"skipped: no folder kg/{arguments.data.replace('_', '-')} under CORTIGRAPH_DATA or ../shared/data")
+            sys.exit(
+                f"skipped: no folder kg/{arguments.data.replace('_', '-')} under CORTIGRAPH_DATA or ../shared/data"
+            )
         facts, hidden, aside = given
         hidden_facts += len(hidden)
         rest, held = split(facts)

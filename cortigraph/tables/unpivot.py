@@ -18,8 +18,8 @@ from cortigraph.graph.errors import InputError
 from cortigraph.tables.base import Block, Fault, Part, Source, settle
 
 if TYPE_CHECKING:
-    from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.base import Progress, Raw
+    from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Unpivot", "Unpivoted"]

@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortigraph.graph.errors import InputError
-from cortigraph.tables.rejects import Rejects
 from cortigraph.tables._bytes import Content
 from cortigraph.tables._records import Cut, chunks_of
+from cortigraph.tables.rejects import Rejects
 from cortigraph.tables.spec import SourceSpec, open_sources
 
 CSV = b'name,age,born\nAda,36,1815-12-10\n"Hopper, Grace",,1906-12-09\n'

@@ -1,6 +1,7 @@
 """The archive of a batch: what it asserts, beside the store, so that it can be finished, compared and reverted.
 
     <home>/batches/<name>/manifest.json    what the batch is, and which file holds what
+                         /SHA256SUMS       of every file
                          /asserted-0.parquet …   every element that its sources spoke of, changed or not
                          /before-0.parquet …     what elements were like that no batch had brought
                          /withdrawn-0.parquet …  what it takes back, because its sources speak of it no more
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cortigraph.graph.errors import StoreError
+from cortigraph.graph.sums import SUMS, Sums, write_sums
 from cortigraph.ingest.elements import VECTORS, EdgeKind, Elements, Kind, NodeKind
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ __all__ = ["Archive", "folder_of", "save", "told"]
 Part = Literal["asserted", "before", "withdrawn", "removed"]
 _PARTS: tuple[Part, ...] = ("asserted", "before", "withdrawn", "removed")
 _FORMAT = 1
+_REMEDY = "restore a backup of the home"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Archive:
         """
         folder = folder_of(home, key)
         try:
-            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            manifest = json.loads(Sums(folder, _REMEDY).check("manifest.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(
                 f"batch {key} has no archive in {folder.parent}; it was ingested from another home, or by an older "
@@ -91,7 +94,7 @@ class Archive:
             if _kind(entry["kind"]) == kind:
                 path = self.folder / Path(entry["file"]).name
                 try:
-                    return pq.read_table(path)
+                    return pq.read_table(self._checked(path.name))
                 except (OSError, pa.ArrowException) as error:
                     raise StoreError(f"{path} can't be read: {error}; restore a backup of the home") from error
         return None
@@ -102,9 +105,12 @@ class Archive:
 
         for entry in self.manifest["asserted"]:
             if _kind(entry["kind"]) == kind:
-                schema = pq.read_schema(self.folder / Path(entry["file"]).name)
+                schema = pq.read_schema(self._checked(Path(entry["file"]).name))
                 return {field.name: field.type for field in schema}
         return {}
+
+    def _checked(self, name: str) -> Path:
+        return Sums(self.folder, _REMEDY).check(name)
 
     def elements(self, part: Part = "asserted") -> Elements:
         """All of a part."""
@@ -157,6 +163,8 @@ def save(home: Home, manifest: Mapping[str, Any], parts: Mapping[Part, Elements]
             for part in _PARTS:
                 noted[part] = _save_part(partial, part, parts.get(part) or Elements())
             _write_text(partial / "manifest.json", json.dumps(noted, ensure_ascii=False, indent=1))
+            write_sums(partial)
+            _sync(partial / SUMS)
             shutil.rmtree(target, ignore_errors=True)
             partial.replace(target)
         _sync(target.parent)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.base import Block, Source
+    from cortigraph.tables.rejects import Rejects
 
 __all__ = ["ORIGIN", "Compiled", "Compiler"]
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cortigraph.graph.store import Store
-    from cortigraph.tables.rejects import Rejects
-    from cortigraph.tables.base import Progress, Source
     from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
+    from cortigraph.tables.base import Progress, Source
+    from cortigraph.tables.rejects import Rejects
 
 __all__ = ["Staged", "known_keys", "normal", "stage"]
 

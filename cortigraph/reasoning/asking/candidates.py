@@ -48,8 +48,9 @@ class Candidates:
 
     def of(self, keep: NDArray[np.bool_] | Rows) -> Candidates:
         """Some of them."""
-        fields = (self.triples, self.scores, self.logits, self.places, self.backwards)
-        return Candidates(*(each[keep] for each in fields))
+        return Candidates(
+            self.triples[keep], self.scores[keep], self.logits[keep], self.places[keep], self.backwards[keep]
+        )
 
     def features(self, facts: Facts, habits: Habits) -> Floats:
         """What speaks for and against each.

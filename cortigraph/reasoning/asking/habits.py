@@ -1,8 +1,8 @@
 """Habits: what a graph says of its relations, so that who is likely to lack a fact is asked for it, and others are not.
 
 Of each relation, in each direction: who is likely to have it (by what else is around it, and its label), how many
-answers are usual, whether one is all there can be, and which other relations join the pairs that it joins. An **end** is a
-relation in one direction: number `r` asks heads, and `r + relations` asks tails.
+answers are usual, whether one is all there can be, and which other relations join the pairs that it joins. An **end** is
+a relation in one direction: number `r` asks for tails, and `r + relations` for heads.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Habits:
             kinds: A label's number for each entity.
         """
         count = answers(facts)
-        holders = np.bincount(count.indices, minlength=count.shape[1])
+        holders = np.diff(count.indptr)
         usual = np.asarray(count.sum(axis=0)).ravel() / np.maximum(holders, 1)
         around = _around(count, kinds)
         gram = np.asarray((around.T @ around).todense(), dtype=np.float64)
@@ -104,7 +104,7 @@ class Habits:
 
         Returns:
             (candidates, 10): of the surer end and of the other whether it lacks an answer, how its number of answers
-            differs from what is usual, and how many are usual; whether it is about itself; which relations join the pair.
+            differs from what is usual, and how many are usual; whether it is about itself; what joins the pair.
         """
         heads, kinds, tails = triples.T
         relations = len(facts.relations)
@@ -120,7 +120,7 @@ class Habits:
         return np.stack([*columns, heads == tails, *self._joined(facts, triples)], axis=1).astype(np.float64)
 
     def _joined(self, facts: Facts, triples: Rows) -> tuple[Floats, Floats, Floats]:
-        """Whether the pair is joined by another relation, and what the one says that speaks most for it, and most against."""
+        """Whether other relations join the pair, and what the one says that speaks most for it, and most against."""
         heads, kinds, tails = triples.T
         pairs, codes = _pairs(facts)
         wanted = heads * len(facts.entities) + tails

@@ -1,10 +1,11 @@
 """How likely a candidate is to be true, learned from facts that were held out: these are known to be missing and true.
 
 What a graph lacks is not known to be false. So candidates are of two kinds: facts held out, which are true, and others,
-of which some are. If facts are missing as held-out ones are, there are `c` missing ones for each held out, and a candidate
-is a held-out fact with probability g / (g + c), where g is the probability that it is true. Both are learned together, g
-as a logistic function and c for each relation, drawn to one for all (the modified logistic regression of Jaskie, Elkan and
-Spanias 2019). What tells c from g is that g can't exceed 1: the surest candidates are held to be true (Elkan and Noto 2008).
+of which some are. If facts are missing as held-out ones are, there are `c` missing ones for each held out, and a
+candidate is a held-out fact with probability g / (g + c), where g is the probability that it is true. Both are learned
+together, g as a logistic function and c for each relation, drawn to one for all (the modified logistic regression of
+Jaskie, Elkan and Spanias 2019). What tells c from g is that g can't exceed 1: the surest candidates are held to be true
+(Elkan and Noto 2008).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from cortigraph.reasoning.asking.likelihood import Measured, learned, measured
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.calibration import Floats
 from cortigraph.reasoning.reasoners.evaluate import Known
-from cortigraph.reasoning.reasoners.facts import Facts, inverse
+from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
 
 __all__ = ["Missing", "missing"]
@@ -82,8 +82,8 @@ def missing(
     """
     if len(held) < _FEW:
         raise InputError(
-            f"{len(held)} facts were held out when the reasoner was trained, and at least {_FEW} are needed to tell what is "
-            "likely missing; ingest more facts, then `cortigraph reason refresh` and ask again"
+            f"{len(held)} facts were held out when the reasoner was trained, and at least {_FEW} are needed to tell what "
+            "is likely missing; ingest more facts, then `cortigraph reason refresh` and ask again"
         )
     count = len(facts.relations)
     asked = relations if np.isin(held[:, 1], relations).sum() >= _ENOUGH else np.arange(count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from cortigraph.train.data.statistics import LENGTH, describe
 from cortigraph.train.data.table import Listing, list_samples, source_of
 
 __all__ = ["load"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def load(spec: DataSpec, base: Path, cache: Path, progress: Progress | None = None) -> Dataset:
@@ -191,7 +194,8 @@ def _fill(samples: _Samples, folder: Path, fingerprint: str) -> None:
 def _opened(folder: Path) -> Dataset | None:
     try:
         return Dataset.open(folder) if folder.exists() else None
-    except DataError:
+    except DataError as error:
+        _LOG.warning("%s", error)
         return None  # damaged: it is made again from the files
 
 
