@@ -94,11 +94,16 @@ def status(home: HomeOption = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def check(home: HomeOption = None, as_json: JsonArray = False) -> None:
+def check(
+    deep: Annotated[bool, typer.Option("--deep", help="Read every file that has a checksum, too.")] = False,
+    home: HomeOption = None,
+    as_json: JsonArray = False,
+) -> None:
     """Look for what dangles or contradicts; exit code 1 if anything is found."""
     from dataclasses import asdict
 
     from cortigraph.graph.check import check as look
+    from cortigraph.graph.check import damaged
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import open_store
     from cortigraph.regions.weights import WeightStore
@@ -106,6 +111,7 @@ def check(home: HomeOption = None, as_json: JsonArray = False) -> None:
     place = Home.resolve(home)
     with open_store(place if home else None, read_only=True) as store:
         problems = look(store, WeightStore(place.weights).has)
+    problems += damaged(place) if deep else []
     if as_json:
         say_json([asdict(problem) for problem in problems])
     else:

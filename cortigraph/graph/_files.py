@@ -1,5 +1,6 @@
 """A snapshot on disk: written to a folder of its own and renamed whole, read back memory-mapped.
 
+<folder>/<hash>/SHA256SUMS      of every file
 <folder>/<hash>/manifest.json   version, labels, edge types, and the size of every file
 <folder>/<hash>/edges.npy       all edge indexes, one after the other: the starts of a type, then its ends
 <folder>/<hash>/n0.arrow …      keys, labels and properties of a label  n0-0.npy, n0-0-has.npy: its vectors
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -20,16 +22,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from cortigraph.graph import _arrow
 from cortigraph.graph._reading import EdgesRead, NodesRead
 from cortigraph.graph.errors import StoreError
+from cortigraph.graph.sums import SUMS, DamagedError, Sums, write_sums
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["MANIFEST", "forget_old", "load_array", "load_table", "read_manifest", "write"]
+__all__ = ["MANIFEST", "check_small", "forget_old", "load_array", "load_table", "read_manifest", "write"]
+
+_LOG = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 FORMAT = 2
 KEPT = 3
+_SMALL = 16 << 20  # bytes up to which a file is checked when the snapshot is opened; others when they are first read
+_REMEDY = "it is forgotten, and read from the server again when the snapshot is next taken"
 NPY_HEADER = 128
 
 
@@ -53,6 +60,7 @@ def write(folder: Path, version: str, nodes: Iterable[NodesRead], edges: list[Ed
         _write_indexes(temporary / "edges.npy", edges)
         manifest["files"] = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
         (temporary / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        write_sums(temporary)
         if read_manifest(folder, version) is None:
             shutil.rmtree(folder, ignore_errors=True)
             try:
@@ -72,12 +80,32 @@ def read_manifest(folder: Path, version: str) -> dict[str, Any] | None:
         version: That it must be of.
     """
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.name != MANIFEST}
+        place = Sums(folder, _REMEDY).check(MANIFEST)
+        manifest: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        own = (MANIFEST, SUMS)
+        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.name not in own}
         whole = manifest["format"] == FORMAT and manifest["version"] == version and manifest["files"] == sizes
+    except DamagedError as error:
+        _LOG.warning("%s", error)
+        return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return manifest if whole else None
+
+
+def check_small(folder: Path) -> None:
+    """Checks what is small enough to be checked at once.
+
+    Args:
+        folder: Of a snapshot.
+
+    Raises:
+        DamagedError: A file holds something else than what was written.
+    """
+    sums = Sums(folder, _REMEDY)
+    for name, _ in sums.items():
+        if (folder / name).stat().st_size <= _SMALL:
+            sums.check(name)
 
 
 def forget_old(folder: Path) -> None:
@@ -105,7 +133,7 @@ def load_array(path: Path) -> npt.NDArray[Any]:
         path: An npy file.
 
     Raises:
-        StoreError: It is gone.
+        StoreError: It is gone, or damaged.
     """
     import numpy as np
 
@@ -122,7 +150,7 @@ def load_table(path: Path) -> Any:
         path: An IPC file.
 
     Raises:
-        StoreError: It is gone.
+        StoreError: It is gone, or damaged.
     """
     import pyarrow as pa
 
@@ -134,7 +162,11 @@ def load_table(path: Path) -> Any:
 def _there(path: Path) -> Iterator[None]:
     """A snapshot that is held for long may be forgotten on disk before all of it was looked at."""
     try:
+        Sums(path.parent, _REMEDY).check(path.name)
         yield
+    except DamagedError:
+        shutil.rmtree(path.parent, ignore_errors=True)  # so that the next one is read anew
+        raise
     except FileNotFoundError as error:
         raise StoreError(f"the snapshot in {path.parent} is no longer there: take a new one") from error
 

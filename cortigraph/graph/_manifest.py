@@ -1,5 +1,6 @@
 """The list of what a backup holds, and the copying of files: each with its size and SHA-256, none outside its folder.
 
+<backup>/SHA256SUMS                of the manifest
 <backup>/manifest.json             format, versions, when, what the graph holds, and every file
 <backup>/database/neo4j/data/…     the store and its transaction logs
 <backup>/weights/…  <backup>/batches/…
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -25,6 +25,7 @@ from cortigraph.graph._digest import Content
 from cortigraph.graph.errors import InputError, StoreError
 from cortigraph.graph.home import private_folder
 from cortigraph.graph.schema import MIGRATIONS
+from cortigraph.graph.sums import SUMS, DamagedError, Sums, sha256, write_sums
 
 __all__ = [
     "DATA", "EXTRAS", "File", "Manifest", "check_room", "copy", "files_in", "listed", "mirror", "read", "verify",
@@ -85,7 +86,9 @@ def write(folder: Path, manifest: Manifest) -> None:
     """
     path = folder / NAME
     path.write_text(json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1), encoding="utf-8")
+    write_sums(folder, [NAME])
     _sync(path)
+    _sync(folder / SUMS)
     _sync(folder)
 
 
@@ -102,9 +105,11 @@ def read(folder: Path) -> Manifest:
         InputError: There is none, or it is damaged, or it was made by a newer version, or names a file outside.
     """
     try:
-        told = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        told = json.loads(Sums(folder, "use another backup").check(NAME).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{folder} is no backup: it has no {NAME}") from error
+    except DamagedError as error:
+        raise InputError(f"the backup's {error}") from error
     except ValueError as error:
         raise InputError(f"the backup's {folder / NAME} is damaged: {error}; use another backup") from error
     try:
@@ -153,7 +158,7 @@ def listed(folder: Path, progress: jars.Progress | None = None) -> dict[str, Fil
     Raises:
         StoreError: Something in it is a link, or no file.
     """
-    paths = [path for path in files_in(folder) if path != NAME]
+    paths = [path for path in files_in(folder) if path not in (NAME, SUMS)]
     found = {}
     for number, path in enumerate(paths, 1):
         found[path] = File((folder / path).stat().st_size, sha256(folder / path))
@@ -285,12 +290,6 @@ def _no_room(path: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else (error.strerror or str(error))
         raise StoreError(f"{path} can't be written: {reason}") from error
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

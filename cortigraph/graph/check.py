@@ -6,15 +6,18 @@ Finding something is no error: `check` returns problems, and who called it decid
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cortigraph.graph import _checks, cypher
+from cortigraph.graph.home import Home
 from cortigraph.graph.names import OWN_LABELS, Label, RelType, instead
 from cortigraph.graph.schema import EMBEDDING_DIMENSIONS, MIGRATIONS, Executor
+from cortigraph.graph.sums import SUMS, DamagedError, Sums, compared
 
-__all__ = ["Problem", "check", "mend", "taken_names"]
+__all__ = ["Problem", "check", "damaged", "mend", "taken_names"]
 
 _MENDED_AT_ONCE = 10_000
 
@@ -148,3 +151,35 @@ def _weights(store: Executor, weights_exist: Callable[[str], bool]) -> list[Prob
                 Problem("weights missing", label, key, f"refers to weights {row['weights']} that don't exist{others}")
             )
     return problems
+
+
+def damaged(home: Home) -> list[Problem]:
+    """Reads every file of a home that has a checksum: weights, archives of batches, decoded data, snapshots.
+
+    Args:
+        home: Whose files.
+
+    Returns:
+        Those that hold something else than what was written, with what mends them; empty if all is well.
+    """
+    problems = []
+    for path, expected, remedy in _with_sums(home):
+        try:
+            compared(path, expected, remedy)
+        except DamagedError as error:
+            problems.append(Problem("file damaged", "File", str(path), str(error).removeprefix(f"{path} ")))
+        except OSError as error:
+            problems.append(Problem("file damaged", "File", str(path), f"can't be read: {error.strerror}; {remedy}"))
+    return problems
+
+
+def _with_sums(home: Home) -> Iterator[tuple[Path, str, str]]:
+    for path in sorted(home.weights.glob("??/*.safetensors")):
+        yield path, path.stem, "train or add it again, or restore a backup of the home"
+    remedies = {home.batches: "restore a backup of the home", home.cache: "delete its folder, it is made again"}
+    for root, remedy in remedies.items():
+        for sums in sorted(root.rglob(SUMS)):
+            try:
+                yield from ((sums.parent / name, digest, remedy) for name, digest in Sums(sums.parent, remedy).items())
+            except DamagedError:
+                yield sums, "", remedy

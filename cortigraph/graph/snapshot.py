@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from cortigraph.graph.errors import InputError, StoreError
 from cortigraph.graph.home import Home, private_folder
 from cortigraph.graph.jars import Progress
 from cortigraph.graph.keys import Key, Keys, Row
+from cortigraph.graph.sums import DamagedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +39,7 @@ __all__ = ["EdgeColumns", "EdgeType", "Key", "Keys", "NodeColumns", "Row", "Snap
 
 EdgeType: TypeAlias = tuple[str, str, str]
 TRIES = 5
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,11 @@ def _opened(folder: Path, version: str) -> Snapshot | None:
     with contextlib.suppress(OSError):
         os.utime(folder)  # used just now, so among the last to be forgotten
     try:
+        _files.check_small(folder)
         flat = _files.load_array(folder / "edges.npy")
+    except DamagedError as error:
+        _LOG.warning("%s", error)
+        return None
     except (OSError, ValueError):
         return None
     nodes = {own["label"]: _nodes(folder, own) for own in manifest["nodes"]}

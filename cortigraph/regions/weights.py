@@ -8,22 +8,26 @@ Tensors that are equal give the same bytes, so the same weights are kept once, w
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cortigraph.graph.errors import InputError, StoreError, UnknownKeyError
+from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.graph.sums import DamagedError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["WeightStore", "serialised", "write_whole"]
+__all__ = ["WeightStore", "sealed", "serialised", "unsealed", "write_whole"]
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 _SUFFIX = ".safetensors"
+_SEAL, _BLANK = "sha256", "0" * 64
+_SEALED = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 
 
 class WeightStore:
@@ -79,7 +83,7 @@ class WeightStore:
         Raises:
             InputError: The hash is malformed.
             UnknownKeyError: No weights have that hash.
-            StoreError: The file is damaged.
+            DamagedError: The file holds something else.
         """
         from safetensors.torch import load
 
@@ -88,11 +92,9 @@ class WeightStore:
             content = file.read_bytes()
         except FileNotFoundError:
             raise UnknownKeyError("weights", key, self.hashes(), where=f"in {self.root}") from None
-        found = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if found != key:
-            raise StoreError(
-                f"the weights {file} are damaged: expected {key}, got {found}; save them again or restore a backup"
-            )
+        found = hashlib.sha256(content).hexdigest()
+        if f"sha256:{found}" != key:
+            raise DamagedError(file, key.removeprefix("sha256:"), found, "save them again or restore a backup")
         tensors: dict[str, Tensor] = load(content)
         return tensors
 
@@ -137,6 +139,69 @@ def serialised(state: Mapping[str, Tensor], header: Mapping[str, str] | None = N
     plain = {name: state[name].detach().cpu().contiguous().clone() for name in sorted(state)}
     content: bytes = save(plain, None if header is None else dict(header))
     return content
+
+
+def sealed(state: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
+    """The same, with a checksum of all of it in the header; equal tensors and headers give equal bytes.
+
+    Args:
+        state: Tensors by name, on any device, in any memory layout.
+        header: Text by name that stands before them.
+    """
+    plain = serialised(state)
+    told, data = _parts(plain)
+    told = {"__metadata__": {**header, _SEAL: _BLANK}, **told}
+    head = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)  # tensors begin at a multiple of 8
+    content = len(head).to_bytes(8, "little") + head + data
+    return content.replace(_seal(_BLANK), _seal(hashlib.sha256(content).hexdigest()), 1)
+
+
+def unsealed(file: Path, known: Collection[str], remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a file, which must hold what was sealed; one that never was is of an earlier version.
+
+    Args:
+        file: Of `sealed`, or of `serialised`.
+        known: The names that its header may have.
+        remedy: What mends it.
+
+    Raises:
+        DamagedError: It holds something else.
+        OSError: It can't be read.
+        ValueError: It is no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    content = file.read_bytes()
+    named = _HASH.fullmatch(f"sha256:{file.name.removesuffix(_SUFFIX)}")  # a name that says what it holds
+    seal = _SEALED.search(content, 0, 8 + int.from_bytes(content[:8], "little"))
+    expected, whole = (named[1], content) if named else (seal[1].decode() if seal else "", content)
+    if seal and not named:
+        whole = content[: seal.start()] + _seal(_BLANK) + content[seal.end() :]
+    got = hashlib.sha256(whole).hexdigest()
+    if expected and got != expected:
+        raise DamagedError(file, expected, got, remedy)
+    try:
+        tensors: dict[str, Tensor] = load(content)
+        header = dict(_parts(content)[0].get("__metadata__", {}))
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(str(error)) from None
+    if seal:
+        del header[_SEAL]
+    elif not set(header) <= set(known):  # the seal itself is what was damaged
+        raise DamagedError(file, "", got, remedy)
+    return tensors, header
+
+
+def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a safetensors file, and what follows it."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:end]), content[end:]
+
+
+def _seal(digest: str) -> bytes:
+    return f'"{_SEAL}":"{digest}"'.encode()
 
 
 def write_whole(file: Path, content: bytes) -> None:

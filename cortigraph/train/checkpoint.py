@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
+
+from cortigraph.graph.sums import DamagedError
+from cortigraph.regions.weights import sealed, unsealed
 
 __all__ = ["Checkpoints", "optimizer_tensors"]
 
@@ -57,8 +58,7 @@ class Checkpoints:
             tensors: All state that changes, by name.
             told: What else must be known, as JSON.
         """
-        plain = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-        content = save(plain, metadata={"key": self._key, "told": json.dumps(told)})
+        content = sealed(tensors, {"key": self._key, "told": json.dumps(told)})
         file = self._files[0]
         partial = file.with_suffix(".partial")
         try:
@@ -85,12 +85,12 @@ class Checkpoints:
 
     def _read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         try:
-            with safe_open(file, framework="pt") as opened:
-                metadata = opened.metadata() or {}
-                if metadata.get("key") != self._key:
-                    return None
-                return {name: opened.get_tensor(name) for name in opened.keys()}, json.loads(metadata["told"])  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError, KeyError):
+            tensors, metadata = unsealed(file, {"key", "told"}, "the training begins anew")
+            return (tensors, json.loads(metadata["told"])) if metadata.get("key") == self._key else None
+        except DamagedError as error:
+            _LOG.warning("%s", error)
+            return None
+        except (OSError, ValueError, KeyError):
             return None
 
     def clear(self) -> None:

@@ -1,6 +1,7 @@
 """The archive of a batch: what it asserts, beside the store, so that it can be finished, compared and reverted.
 
     <home>/batches/<name>/manifest.json    what the batch is, and which file holds what
+                         /SHA256SUMS       of every file
                          /asserted-0.parquet …   every element that its sources spoke of, changed or not
                          /before-0.parquet …     what elements were like that no batch had brought
                          /withdrawn-0.parquet …  what it takes back, because its sources speak of it no more
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.names import OWN_LABELS
+from cortigraph.graph.sums import SUMS, Sums, write_sums
 from cortigraph.ingest.elements import VECTORS, EdgeKind, Elements, Kind, NodeKind
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ T = TypeVar("T")
 Part = Literal["asserted", "before", "withdrawn", "removed"]
 _PARTS: tuple[Part, ...] = ("asserted", "before", "withdrawn", "removed")
 _FORMAT = 1
+_REMEDY = "restore a backup of the home"
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Archive:
         """
         folder = folder_of(home, key)
         try:
-            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            manifest = json.loads(Sums(folder, _REMEDY).check("manifest.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(
                 f"batch {key} has no archive in {folder.parent}; it was ingested from another home, or by an older "
@@ -107,8 +110,11 @@ class Archive:
     def _file(self, kind: Kind, part: Part) -> Path | None:
         for entry in self.manifest[part]:
             if _kind(entry["kind"]) == kind:
-                return self.folder / Path(entry["file"]).name
+                return self._checked(Path(entry["file"]).name)
         return None
+
+    def _checked(self, name: str) -> Path:
+        return Sums(self.folder, _REMEDY).check(name)
 
     def elements(self, part: Part = "asserted") -> Elements:
         """All of a part."""
@@ -185,6 +191,8 @@ def save(home: Home, manifest: Mapping[str, Any], parts: Mapping[Part, Elements]
             for part in _PARTS:
                 noted[part] = _save_part(partial, part, parts.get(part) or Elements())
             _write_text(partial / "manifest.json", json.dumps(noted, ensure_ascii=False, indent=1))
+            write_sums(partial)
+            _sync(partial / SUMS)
             shutil.rmtree(target, ignore_errors=True)
             partial.replace(target)
         _sync(target.parent)

@@ -69,6 +69,11 @@ class Knowledge:
         """What kinds of nodes there are."""
         return frozenset(self._labels)
 
+    @property
+    def kind(self) -> Rows:
+        """The number of each entity's label."""
+        return self._owner
+
     def node(self, row: int) -> tuple[str, str]:
         """Label and key of an entity.
 

@@ -10,8 +10,8 @@ the next run of the reasoner first clears up either. Facts and snapshots leave t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,14 @@ import numpy as np
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.schema import RelType
 from cortigraph.reasoning.asking import shelf
+from cortigraph.reasoning.asking.candidates import Candidates
+from cortigraph.reasoning.asking.learn import split
 from cortigraph.reasoning.asking.mind import Mind, Thought
+from cortigraph.reasoning.asking.missing import missing
+from cortigraph.reasoning.reasoners.calibration import Floats
+from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.reasoning.reasoners.view import view
 
 if TYPE_CHECKING:
     from cortigraph.graph.store import Store
@@ -42,7 +48,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Materialised:
-    """What a run wrote.
+    """What a run wrote, and how good it is by facts that were held out when the reasoner was trained.
 
     Args:
         reasoner: Its name.
@@ -50,6 +56,13 @@ class Materialised:
         questions: How many were asked.
         written: Relationships.
         cleared: Relationships of runs before it.
+        mean_probability: Of those written.
+        precision: Share of those written that is true, as held-out facts say; None where none would be written.
+        expected_calibration_error: How far probabilities are from shares that are true, in the mean.
+        held_out: Facts that this was learned from, and measured on.
+        found: Share of these that would have been written, had they been missing.
+        missing: How many facts the graph is thought to lack.
+        relations: The same by relation.
     """
 
     reasoner: str
@@ -57,6 +70,13 @@ class Materialised:
     questions: int
     written: int
     cleared: int
+    mean_probability: float | None
+    precision: float | None
+    expected_calibration_error: float | None
+    held_out: int
+    found: float
+    missing: int
+    relations: list[dict[str, Any]]
 
 
 def materialise(
@@ -69,7 +89,7 @@ def materialise(
     every: bool = False,
     progress: Progress | None = None,
 ) -> Materialised:
-    """Writes what a reasoner predicts, instead of what it predicted before.
+    """Writes what is likely missing, as a reasoner sees it, instead of what it predicted before.
 
     Args:
         mind: Reasoners and facts.
@@ -77,12 +97,12 @@ def materialise(
         relations: Only these; else all.
         top: Answers for each question, at most.
         least: Probability below which nothing is written.
-        every: Asks for every entity; else only for those that have a fact of the relation already.
+        every: Asks for every entity; else for those that are likely to lack an answer.
         progress: Told what is done, how much of it, and of how much.
 
     Raises:
         UnknownKeyError: There is no such reasoner or relation.
-        InputError: A number is out of its range, or the reasoner is not one of the graph's.
+        InputError: A number is out of its range, the reasoner is not one of the graph's, or too little was held out.
     """
     if top < 1 or not 0 <= least <= 1:
         raise InputError(f"top must be at least 1 and least from 0 to 1, got {top} and {least}")
@@ -90,22 +110,62 @@ def materialise(
     kept = next((each for each in shelf.shelved(mind.store) if each.id == thought.name), None)
     if kept is None:
         raise InputError(f"{thought.name} is no reasoner of the graph; predictions carry the name of one that is")
+    count = len(thought.facts.relations)
+    names = relations if relations is not None else thought.facts.relations
+    numbers = np.unique([thought.facts.relation(name) % count for name in names]).astype(np.int64)
     cleared = _cleared(mind.store, kept.id, _counting(mind.store, kept.key))
+    rest, held = _parts(thought)
+    kinds = thought.knowledge.kind[thought.view.rows]
+    found = missing(
+        thought.reasoner, thought.facts, rest, held, kinds,
+        relations=numbers, top=top, least=least, every=every, progress=progress,
+    )  # fmt: skip
     run, at = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
-    questions = _questions(thought, relations, every)
-    told = progress or (lambda what, done, whole: None)
-    same = {"reasoner": kept.id, "run": run, "at": at}
-    written, rows = 0, list[tuple[int, dict[str, Any]]]()
-    for done, found in _predicted(thought, questions, top, least):
-        rows += [(tail, {**row, **same}) for tail, row in found]
-        if len(rows) >= _MOST or done == len(questions):
-            written += _write(mind.store, thought, rows, run)
-            rows.clear()
-        told("questions", done, len(questions))
+    chosen = np.flatnonzero(found.probabilities >= least)
+    written = 0
+    for start in range(0, len(chosen), _MOST):
+        some = chosen[start : start + _MOST]
+        same = {"reasoner": kept.id, "run": run, "at": at}
+        written += _write(mind.store, thought, found.found.of(some), found.probabilities[some], same)
     said = mind.store.write(_SAY, key=kept.key, run=run, at=at).rows[0]["said"]
     assert said == 1
     cleared += _cleared(mind.store, kept.id, run)
-    return Materialised(kept.id, run, len(questions), written, cleared)
+    quality, whole = found.quality, found.found.triples[chosen, 1]
+    return Materialised(
+        reasoner=kept.id,
+        run=run,
+        questions=found.questions,
+        written=written,
+        cleared=cleared,
+        mean_probability=_rounded(found.probabilities[chosen].mean()) if len(chosen) else None,
+        precision=_rounded(quality.precision),
+        expected_calibration_error=_rounded(quality.gap),
+        held_out=found.held_out,
+        found=round(quality.found, 4),
+        missing=round(found.expected),
+        relations=[
+            {
+                "relation": thought.facts.relations[number],
+                "written": int((whole == number).sum()),
+                "mean_probability": _rounded(found.probabilities[chosen][whole == number].mean()),
+                "precision": _rounded(quality.by_relation.get(number, (None, 0))[0]),
+                "held_out": int((held[:, 1] == number).sum()),
+                "held_out_found": quality.by_relation.get(number, (None, 0))[1],
+            }
+            for number in np.unique(whole).tolist()
+        ],
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)
+
+
+def _parts(thought: Thought) -> tuple[Facts, Rows]:
+    """What the reasoner was trained on, and what was held out, by the rows of what it sees."""
+    rest, held = split(thought.knowledge.facts)
+    limits = thought.reasoner.limits()
+    return view(rest, limits).facts, view(replace(rest, triples=held), limits).facts.triples
 
 
 def clear(store: Store, reasoner: str) -> int:
@@ -126,60 +186,16 @@ def _cleared(store: Store, reasoner: str, run: str | None) -> int:
     return total
 
 
-def _questions(thought: Thought, relations: Sequence[str] | None, every: bool) -> Rows:
-    facts = thought.facts
-    numbers = [facts.relation(name) for name in relations] if relations is not None else range(len(facts.relations))
-    if every:
-        heads = np.arange(len(facts.entities))
-        return np.concatenate([np.stack([heads, np.full(len(heads), number)], axis=1) for number in numbers])
-    pairs = np.unique(facts.edges.source * (2 * len(facts.relations)) + facts.edges.relation)
-    asked = np.stack([pairs // (2 * len(facts.relations)), pairs % (2 * len(facts.relations))], axis=1)
-    return np.ascontiguousarray(asked[np.isin(asked[:, 1], list(numbers))])
-
-
-def _predicted(
-    thought: Thought, questions: Rows, top: int, least: float
-) -> Iterator[tuple[int, list[tuple[int, dict[str, Any]]]]]:
-    """Questions done so far, and the predictions of each batch: a tail, and what is said of it."""
-    facts, batch = thought.facts, thought.reasoner.batch
-    for start in range(0, len(questions), batch):
-        some = questions[start : start + batch]
-        scores = thought.reasoner.score(facts, some)
-        first, answers = thought.known.of(some)
-        found = []
-        for row, (head, number) in enumerate(some.tolist()):
-            known = answers[first[row] : first[row + 1]]
-            likely = thought.calibration.probabilities(scores[row], known)
-            likely[known] = -1.0
-            for tail in np.argsort(-likely, kind="stable")[:top].tolist():
-                if likely[tail] >= max(least, 0.0):
-                    told = {"head": head, "number": number, "score": float(scores[row, tail])}
-                    found.append((tail, {**told, "probability": float(likely[tail])}))
-        yield start + len(some), found
-
-
-def _write(store: Store, thought: Thought, rows: Sequence[tuple[int, dict[str, Any]]], run: str) -> int:
+def _write(store: Store, thought: Thought, some: Candidates, probabilities: Floats, same: dict[str, Any]) -> int:
     from cortigraph.graph.write import merge_edges
 
-    facts, whole = thought.facts, thought.view.rows
-    count = len(facts.relations)
-    groups: dict[tuple[str, str], dict[tuple[str, str, str], dict[str, Any]]] = {}
-    for tail, told in rows:
-        row = dict(told)
-        head, number = row.pop("head"), row.pop("number")
-        start, end = (head, tail) if number < count else (tail, head)
-        (start_label, start_key), (end_label, end_key) = (
-            thought.knowledge.node(int(whole[each])) for each in (start, end)
-        )
-        name = facts.relations[number % count]
-        row |= {"start": start_key, "end": end_key, "relation": name, "key": f"{run}/{name}"}
-        own = groups.setdefault((start_label, end_label), {})
-        # Asked from both ends, one fact may be predicted twice: the likelier says more.
-        other = own.get((start_key, name, end_key))
-        if other is None or other["probability"] < row["probability"]:
-            own[start_key, name, end_key] = row
-    counts = [
-        merge_edges(store, RelType.PREDICTED, start_label, end_label, own.values())
-        for (start_label, end_label), own in groups.items()
-    ]
+    whole, nodes = thought.view.rows, thought.knowledge.node
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for (head, number, tail), score, likely in zip(some.triples.tolist(), some.scores, probabilities, strict=True):
+        (start_label, start), (end_label, end) = nodes(int(whole[head])), nodes(int(whole[tail]))
+        name = thought.facts.relations[number]
+        row = {"start": start, "end": end, "relation": name, "key": f"{same['run']}/{name}", **same}
+        row |= {"score": float(score), "probability": float(likely)}
+        groups.setdefault((start_label, end_label), []).append(row)
+    counts = [merge_edges(store, RelType.PREDICTED, *labels, rows) for labels, rows in groups.items()]
     return sum(each.created for each in counts)

@@ -14,12 +14,13 @@ from typing import Any
 from cortigraph.graph.errors import InputError, StoreError
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.registry import kind
-from cortigraph.regions.weights import serialised, write_whole
+from cortigraph.regions.weights import sealed, unsealed, write_whole
 
 __all__ = ["Artefact", "content", "load", "save"]
 
 _HEADER = "cortigraph"
 _FORMAT = 1
+_REMEDY = "train it again (`cortigraph reason train`), or restore a backup of the home"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def content(reasoner: Reasoner, about: Mapping[str, Any] | None = None) -> bytes
         "config": reasoner.config(),
         "about": {"version": cortigraph.__version__, **(about or {})},
     }
-    return serialised(reasoner.state(), {_HEADER: json.dumps(told, ensure_ascii=False)})
+    return sealed(reasoner.state(), {_HEADER: json.dumps(told, ensure_ascii=False)})
 
 
 def load(path: str | Path) -> Artefact:
@@ -83,17 +84,15 @@ def load(path: str | Path) -> Artefact:
 
     Raises:
         InputError: There is no such file, or it is something else.
+        DamagedError: It holds something else than what was saved.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file {path}; `cortigraph reason train … --out {path}` makes one")
     try:
-        with safe_open(path, "pt") as file:
-            told = json.loads((file.metadata() or {}).get(_HEADER, "null"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-    except (SafetensorError, ValueError) as error:
+        state, header = unsealed(path, {_HEADER}, _REMEDY)
+        told = json.loads(header.get(_HEADER, "null"))
+    except ValueError as error:
         raise InputError(f"{path} is no reasoner that cortigraph has saved: {error}") from None
     if not isinstance(told, dict) or "reasoner" not in told:
         raise InputError(f"{path} holds weights, but no reasoner; expected a file of `cortigraph reason train`")

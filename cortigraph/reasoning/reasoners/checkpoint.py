@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortigraph.graph.sums import DamagedError
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
-from cortigraph.regions.weights import serialised, write_whole
+from cortigraph.regions.weights import sealed, unsealed, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "training_name"]
 
 _HEADER = "cortigraph"
+_LOG = logging.getLogger(__name__)
 
 
 class Checkpoint:
@@ -44,22 +47,21 @@ class Checkpoint:
             told: Plain values.
         """
         header = json.dumps({"training": self.training, "told": dict(told)})
-        write_whole(self.path, serialised(tensors, {_HEADER: header}))
+        write_whole(self.path, sealed(tensors, {_HEADER: header}))
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The last state of this training, if there is one."""
-        from safetensors import SafetensorError, safe_open
-
         if not self.path.is_file():
             return None
         try:
-            with safe_open(self.path, "pt") as file:
-                header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
-                if header.get("training") != self.training:
-                    return None
-                return {name: file.get_tensor(name).clone() for name in file.keys()}, header["told"]  # noqa: SIM118
-        except (SafetensorError, ValueError):
+            tensors, told = unsealed(self.path, {_HEADER}, "the training begins anew")
+            header = json.loads(told.get(_HEADER, "{}"))
+        except DamagedError as error:
+            _LOG.warning("%s", error)
             return None
+        except ValueError:
+            return None
+        return (tensors, header["told"]) if header.get("training") == self.training else None
 
     def done(self) -> None:
         """Removes it: the training is over."""

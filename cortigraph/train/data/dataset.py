@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cortigraph.graph.sums import DamagedError, Sums, write_sums
 from cortigraph.regions.ports import Axis, Port
 from cortigraph.train.data.decode import Transform
 from cortigraph.train.data.listed import ListedSamples, Sample
@@ -117,27 +118,33 @@ class Dataset:
             DataError: The folder is not there or damaged.
         """
         try:
-            told = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+            sums = Sums(folder, "it is decoded again from its files when the data set is next loaded")
+            told = json.loads(sums.check("dataset.json").read_text(encoding="utf-8"))
             if told["format"] not in formats:
                 raise ValueError(f"format {told['format']}, expected {' or '.join(map(str, formats))}")
             transforms = {name: Transform.from_json(values) for name, values in told["transforms"].items()}
             opened = cls(
                 folder=folder,
-                inputs={name: _map(folder / f"input.{name}.npy") for name in transforms},
-                target=_map(folder / "target.npy"),
+                inputs={name: _map(sums.check(f"input.{name}.npy")) for name in transforms},
+                target=_map(sums.check("target.npy")),
                 classes=told["classes"],
                 transforms=transforms,
-                splits=_map(folder / "splits.npy"),
-                statistics=_map(folder / "statistics.npy"),
+                splits=_map(sums.check("splits.npy")),
+                statistics=_map(sums.check("statistics.npy")),
                 fingerprint=told["fingerprint"],
                 notes=tuple(told.get("notes", ())),
             )
+        except DamagedError as error:
+            raise DataError(str(error)) from None
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DataError(f"{folder} is not a data set, or damaged ({error}); load it again from its files") from None
         return opened
 
     def write(self) -> None:
-        """Writes all but the inputs, which are filled in place while decoding."""
+        """Writes all but the inputs, which are filled in place while decoding, and the checksums of all."""
+        for values in self.inputs.values():
+            if isinstance(values, np.memmap):
+                values.flush()
         for name in ("target", "splits", "statistics"):
             np.save(self.folder / f"{name}.npy", getattr(self, name))
         told = {
@@ -148,6 +155,7 @@ class Dataset:
             "transforms": {name: transform.to_json() for name, transform in self.transforms.items()},
         }
         (self.folder / "dataset.json").write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_sums(self.folder)
 
 
 def _map(path: Path) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ __all__ = ["load"]
 
 _PRINT = 1  # of fingerprints; a data set whose meaning a new version does not change keeps its own
 _ROWS = 1 << 16  # of a column that are handled at once
+_LOG = logging.getLogger(__name__)
 
 
 def load(spec: DataSpec, base: Path, cache: Path, progress: Progress | None = None) -> Dataset:
@@ -204,7 +206,8 @@ def _fill(samples: _Samples, folder: Path, fingerprint: str) -> None:
 def _opened(folder: Path) -> Dataset | None:
     try:
         return Dataset.open(folder, [FORMAT]) if folder.exists() else None
-    except DataError:
+    except DataError as error:
+        _LOG.warning("%s", error)
         return None  # damaged, or of an older version: it is made again from the files
 
 
