@@ -12,7 +12,8 @@ from cortigraph.cli._options import HomeOption, Json
 from cortigraph.cli._reasoners import Only, known_only
 
 if TYPE_CHECKING:
-    from cortigraph.reasoning.asking.answers import Answers, Path as Reason
+    from cortigraph.reasoning.asking.answers import Answers
+    from cortigraph.reasoning.asking.answers import Path as Reason
 
 __all__ = ["ask"]
 
