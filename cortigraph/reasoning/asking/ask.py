@@ -133,6 +133,8 @@ def _one(mind: Mind, question: Question) -> Answers:
     if question.tail is not None:
         relation = (relation + count) % (2 * count)
     asked = (str(facts.entities[row]), facts.named(relation))
+    if question.known is False and inquiry.carriers.carrier(row, relation) is None:
+        raise InputError(inquiry.notes)
 
     def answer(place: int, score: float | None, probability: float, held: bool) -> Answer:
         paths = inquiry.carriers.told(row, relation, place, question.paths, known=held)

@@ -143,10 +143,8 @@ class Conjunction:
         far, near = triples[:, [0, 2] if relation < count else [2, 0]].T
         order = np.argsort(before[far], kind="stable")
         truth, via = np.zeros(nodes), np.zeros(nodes, dtype=np.int64)
-        truth[near[order]], via[near[order]] = (
-            before[far[order]],
-            far[order],
-        )  # of several the last, the greatest, stays
+        far, near = far[order], near[order]
+        truth[near], via[near] = before[far], far  # of several the last, the greatest, stays
         return truth, via
 
     def _guessed(self, rows: Rows, relation: int) -> Iterator[tuple[int, Floats]]:

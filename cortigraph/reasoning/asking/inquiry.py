@@ -79,7 +79,6 @@ class Inquiry:
         Raises:
             AmbiguousKeyError: It may mean several.
             UnknownKeyError: It means none.
-            InputError: Predictions alone are wanted, and the reasoner does not know it.
         """
         try:
             row = resolve_entity(self._mind.store, self.knowledge, text)
@@ -91,7 +90,7 @@ class Inquiry:
             key = entities[resolve_entity(self._mind.store, part.knowledge, text)]
             row = int(self.knowledge.facts.entities.row(key))
         if self.sight is not None and self.sight.places[row] < 0:
-            self.unpredicted(self._unseen(str(self.knowledge.facts.entities[row])))
+            self.notes.append(self._unseen(str(self.knowledge.facts.entities[row])))
         return row
 
     def unpredicted(self, why: str) -> None:
@@ -155,6 +154,9 @@ class Inquiry:
                 + (f"`cortigraph reason refresh {thought.name}` lets it learn what is new, or " if not types else "")
                 + "without --reasoner another may be asked"
             )
+        if lacking == wanted:
+            self.unpredicted(f"{thought.name} sees no facts of {', '.join(lacking)} in {thought.knowledge.selection}")
+            return None
         if lacking:
             self.notes.append(f"{thought.name} has not learned {', '.join(lacking)}: no such fact is predicted")
         return thought
@@ -164,10 +166,10 @@ class Inquiry:
         name, part = self.thought.name, self.thought.knowledge
         if key in part.facts.entities:
             return (
-                f"{key!r} is newer than {name}, which knows a closed graph; "
+                f"nothing is predicted of {key!r}: it is newer than {name}, which knows a closed graph; "
                 f"`cortigraph reason refresh {name}` lets it see it, or ask a path reasoner"
             )
         return (
-            f"{key!r} lies outside of what {name} sees, {part.selection}; "
+            f"nothing is predicted of {key!r}: it lies outside of what {name} sees, {part.selection}; "
             f"`cortigraph reason train --graph all` trains one that sees it"
         )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -193,6 +197,19 @@ def test_what_a_user_called_so_is_a_fact_and_what_a_reasoner_predicts_is_none(sc
     kinds = [(a, b) for a, b, kind in school.to_networkx().edges(data="type") if kind == "PREDICTED"]
     assert kinds == [("pupil5_0", "north")]
     school.cypher("MATCH ()-[p:PREDICTED]->() DELETE p", write=True)
+
+
+def test_the_command_line_says_whether_all_was_told(school):
+    env = {**os.environ, "CORTIGRAPH_HOME": str(school.home.root)}
+    command = [sys.executable, "-c", "from cortigraph.cli.main import run; run()"]
+    asked = ["ask", NORTH, "--only", "known", "--top", "5", "--beam", "2", "--json"]
+    done = subprocess.run([*command, *asked], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["complete"], told["reasoner"], len(told["answers"])) == (False, "", 5)
+    found = ["find", "pupil3_0", "--label", "Pupils"]
+    done = subprocess.run([*command, *found], capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, "did you mean Pupil" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
