@@ -1,4 +1,4 @@
-"""The brain: one object over all rooms, a page long. Each method is a room's function with store and home filled in."""
+"""The brain: one object over all rooms. Each method is a room's function with store and home filled in."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from cortigraph.brain.reading import Reading
 from cortigraph.graph.errors import InputError
 from cortigraph.graph.home import Home
-from cortigraph.graph.store import Store, open_store
+from cortigraph.graph.store import open_store
 
 if TYPE_CHECKING:
-    import networkx as nx
-    import pandas as pd
-    import pyarrow as pa
-    from torch_geometric.data import FeatureStore, GraphStore, HeteroData
     from torch_geometric.explain import Explanation
 
-    from cortigraph.graph.find import Hit
-    from cortigraph.graph.snapshot import Snapshot
     from cortigraph.ingest.batches.finish import Ended
     from cortigraph.ingest.run import Report
     from cortigraph.reasoning.asking.answers import Answer, Answers, Step
@@ -38,17 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["Brain"]
 
 
-class Brain:
+class Brain(Reading):
     """An open memory; made by `cortigraph.open()`.
 
     Args:
         store: The graph.
         home: Where weights, decoded data and jobs under way lie.
     """
-
-    def __init__(self, store: Store, home: Home) -> None:
-        self._store = store
-        self.home = home
 
     @classmethod
     def open(
@@ -65,101 +56,11 @@ class Brain:
         return cls(open_store(place, uri=uri, user=user, password=password, read_only=read_only), place)
 
     @property
-    def store(self) -> Store:
-        """The graph; an error once this brain is closed, whatever is asked of it."""
-        self._store.refuse_if_closed()
-        return self._store
-
-    @property
     def regions(self) -> Regions:
         """The catalogue: `add` a module, `get`, `list`, `build`."""
         from cortigraph.regions.adapters.regions import Regions
 
         return Regions(self.store, self.home)
-
-    def cypher(
-        self, query: str, *, write: bool = False, timeout: float | None = None, **parameters: Any
-    ) -> list[dict[str, Any]]:
-        """Rows of a query.
-
-        Args:
-            query: Cypher; what it names with `$` is given as `parameters`.
-            write: Whether it may change the graph; the server refuses one that would, otherwise.
-            timeout: Seconds after which it is ended, on the server too.
-
-        Raises:
-            QueryError: The server refuses it.
-            TimedOutError: It took too long.
-        """
-        if timeout is not None:
-            with self.store.stream(query, parameters, write=write, timeout=timeout) as rows:
-                return list(rows)
-        return self.store.write(query, **parameters).rows if write else self.store.read(query, **parameters)
-
-    def pandas(self, query: str, **parameters: Any) -> pd.DataFrame:
-        """The rows of a query that only reads, as a pandas table."""
-        from cortigraph.graph.export import to_pandas
-
-        return to_pandas(self.store, query, **parameters)
-
-    def arrow(self, query: str, **parameters: Any) -> pa.Table:
-        """The rows of a query that only reads, as an Arrow table."""
-        from cortigraph.graph.export import to_arrow
-
-        return to_arrow(self.store, query, **parameters)
-
-    def find(self, text: str, *, top: int = 10, labels: Sequence[str] | None = None) -> list[Hit]:
-        """What a text is about: regions, data sets, scenes, entities and pathways, by words and by meaning.
-
-        Args:
-            text: Whatever a user types.
-            top: How many.
-            labels: Look among these only: kinds, or labels that users gave to entities.
-        """
-        from cortigraph.regions.search import find_text
-
-        return find_text(self.store, text, top, labels)
-
-    def snapshot(self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None) -> Snapshot:
-        """The graph as columns, mapped into memory; read once for each version of the store.
-
-        Args:
-            labels: Only nodes of these, and by these: kinds, or labels that users gave; else all, by kind.
-            types: Only relationships of these types.
-
-        Raises:
-            UnknownKeyError: No node has such a label; names those near.
-        """
-        from cortigraph.graph.snapshot import snapshot
-
-        return snapshot(self.store, self.home, labels=labels, types=types)
-
-    def to_pyg(self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None) -> HeteroData:
-        """The graph as a PyG `HeteroData`, with the keys of its nodes; each label that users gave is a node type.
-
-        Args:
-            labels: Only nodes of these, and by these; `["Entity"]` has all entities in one type.
-            types: Only relationships of these types.
-        """
-        from cortigraph.graph.pyg import to_pyg
-
-        return to_pyg(self._by_label(labels, types))
-
-    def pyg_stores(
-        self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None
-    ) -> tuple[FeatureStore, GraphStore]:
-        """The graph as a PyG feature store and graph store, from which a `NeighborLoader` samples."""
-        from cortigraph.graph.pyg import pyg_stores
-
-        return pyg_stores(self._by_label(labels, types))
-
-    def to_networkx(
-        self, *, labels: Sequence[str] | None = None, types: Sequence[str] | None = None
-    ) -> nx.MultiDiGraph:
-        """The graph as a NetworkX graph; a node's `label` is the first that users gave it, else its kind."""
-        from cortigraph.graph.export import to_networkx
-
-        return to_networkx(self._by_label(labels, types))
 
     def ingest(
         self,
@@ -363,10 +264,6 @@ class Brain:
 
         return Ledger.forget(self.store, scene)
 
-    def close(self) -> None:
-        """Closes the connection; an embedded server goes on until it is idle."""
-        self._store.close()
-
     def __enter__(self) -> Self:
         return self
 
@@ -374,11 +271,6 @@ class Brain:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _by_label(self, labels: Sequence[str] | None, types: Sequence[str] | None) -> Snapshot:
-        from cortigraph.graph.snapshot import snapshot
-
-        return snapshot(self.store, self.home, labels=labels, types=types, each=True)
 
     def _scene(self, scene: Scene | str | Path) -> Scene:
         """The scene, once there are regions to choose from: those of the package, unless they were taken back."""
