@@ -25,9 +25,11 @@ lint: ready
 test: lint
 	$(VENV)/python -m pytest
 
-# Each fault at twenty random moments, instead of the few of `make test`; and lost workers under each engine.
+# Each fault at twenty random moments, instead of the few of `make test`; lost workers under each engine; and 10,000
+# inputs of all sorts, instead of 200.
 faults: ready
 	CORTIGRAPH_FAULTS=20 $(VENV)/python -m pytest --timeout=3000 tests/ingest/test_faults.py tests/train/test_group.py
+	CORTIGRAPH_FUZZ=10000 $(VENV)/python -m pytest --timeout=20000 tests/fuzz
 
 # The best small reasoners, trained anew, as files that `cortigraph reason` reads; some minutes each.
 reasoners: ready

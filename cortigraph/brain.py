@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cortigraph.graph.snapshot import Snapshot
     from cortigraph.ingest.batches.finish import Ended
     from cortigraph.ingest.run import Report
-    from cortigraph.tables.base import Progress
     from cortigraph.reasoning.asking.answers import Answer, Answers, Step
     from cortigraph.reasoning.asking.mind import Mind
     from cortigraph.reasoning.pathway.scene import Scene
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from cortigraph.reasoning.solving.solution import Solution
     from cortigraph.reasoning.solving.trial import Watcher
     from cortigraph.regions.adapters.regions import Regions
+    from cortigraph.tables.base import Progress
     from cortigraph.train.cluster import Cluster
 
 __all__ = ["Brain"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortigraph.cli._bars import bars
 from cortigraph.cli._options import HomeOption, Json
 from cortigraph.cli._reasoners import (
     Graph,
@@ -45,30 +45,34 @@ def train_on_triples(
     from cortigraph.reasoning.reasoners import artefact
     from cortigraph.reasoning.reasoners.calibration import calibrate
     from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
+    from cortigraph.reasoning.reasoners.pace import VALIDATION
     from cortigraph.reasoning.reasoners.train import checked_settings
     from cortigraph.reasoning.reasoners.train import train as train_by_name
     from cortigraph.reasoning.reasoners.triples import read_splits
+    from cortigraph.train.clock import Clock
 
     settings = checked_settings(reasoner, choices).model_dump()
+    clock = Clock(settings["seconds"])
     splits, *others = [read_splits(folder) for folder in triples]
     also = [(other.facts, other.valid) for other in others]
     announce(reasoner, splits.facts, splits.valid, choices, also)
     begun = "" if start is None else hashlib.sha256(artefact.content(start.reasoner)).hexdigest()
     training = training_name(reasoner, settings, [(splits.facts, splits.valid), *also], begun)
     checkpoint = Checkpoint(out.with_name(f"{out.name}.part"), training)
-    began = time.monotonic()
-    trained = train_by_name(
-        reasoner, splits.facts, splits.valid, settings, show,
-        start=start.reasoner if start else None, checkpoint=checkpoint, also=also, cluster=cluster,
-    )  # fmt: skip
     facts = splits.facts
+    with bars() as shown:
+        trained = train_by_name(
+            reasoner, facts, splits.valid, settings, show,
+            start=start.reasoner if start else None, checkpoint=checkpoint, also=also, cluster=cluster,
+            shown=shown, clock=clock,
+        )  # fmt: skip
+        calibration = calibrate(trained, facts, splits.valid, seconds=clock.part(VALIDATION), shown=shown)
     about = {
         "triples": ",".join(folder.name for folder in triples),
         **counts(facts),
-        "seconds": round(time.monotonic() - began, 2),
+        "seconds": round(clock.elapsed, 2),
         "settings": settings,
     }
-    calibration = calibrate(trained, facts, splits.valid)
     artefact.save(trained, out, {**about, "calibration": calibration.to_json()})
     checkpoint.done()
     about.pop("settings")

@@ -76,7 +76,7 @@ def train(
         kept = learn(
             store, place, reasoner, name=name, selection=selection, choices=choices,
             begun=lambda facts, valid: announce(reasoner, facts, valid, choices), progress=show,
-            cluster=cluster,
+            cluster=cluster, shown=shown,
         )  # fmt: skip
         _kept(kept, place, out, as_json)
 
@@ -94,7 +94,7 @@ def refresh(
 
     choices = split_pairs("--set", choice or [])
     with bars() as shown, opened(home, shown) as (store, place):
-        kept = learn.refresh(store, place, which, choices=choices, begun=size, progress=show)
+        kept = learn.refresh(store, place, which, choices=choices, begun=size, progress=show, shown=shown)
         _kept(kept, place, out, as_json)
 
 

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.tables.spec import SourceSpec
 from cortigraph.ingest.spec.cards import CardsItem
 from cortigraph.ingest.spec.items import AreaItem, DatasetItem, RegionItem
 from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
 from cortigraph.ingest.spec.results import ResultsItem
 from cortigraph.regions.document import Document, read
+from cortigraph.tables.spec import SourceSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from cortigraph.graph.home import Home
     from cortigraph.graph.store import Store
     from cortigraph.ingest.job import Job
-    from cortigraph.tables.base import Progress
     from cortigraph.ingest.staging.stage import Staged
+    from cortigraph.tables.base import Progress
 
 __all__ = ["Options", "Report", "run"]
 

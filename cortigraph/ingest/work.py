@@ -15,10 +15,10 @@ from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.history import History, Record
 from cortigraph.ingest.batches.target import Target, gone_since
 from cortigraph.ingest.elements import Elements
-from cortigraph.tables.rejects import Rejects
 from cortigraph.ingest.spec.columns import check_columns, check_names
 from cortigraph.ingest.staging.origin import Origins
 from cortigraph.ingest.staging.stage import Staged, stage
+from cortigraph.tables.rejects import Rejects
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.tables.spec import SourceSpec
+    from cortigraph.tables.table_spec import TableSpec
 
 __all__ = ["Columns", "faults", "plain", "too_long"]
 
@@ -27,7 +27,7 @@ class Columns:
         kinds: Column → type, where it is known.
     """
 
-    def __init__(self, spec: SourceSpec, kinds: Mapping[str, Type] | None = None) -> None:
+    def __init__(self, spec: TableSpec, kinds: Mapping[str, Type] | None = None) -> None:
         self.spec = spec
         self.told = {name: parse_type(text) for name, text in spec.types.items()}
         self.kinds: dict[str, Type] = {**(kinds or {}), **self.told}

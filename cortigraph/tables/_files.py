@@ -14,6 +14,7 @@ from cortigraph.tables._ahead import ahead
 from cortigraph.tables._bytes import Content, is_gzip
 from cortigraph.tables._records import Chunk, Cut, chunks_of
 from cortigraph.tables.base import Block, Part, Progress, settle
+from cortigraph.tables.names import called, named
 
 if TYPE_CHECKING:
     from cortigraph.tables.rejects import Rejects
@@ -54,8 +55,8 @@ class FileSource(ABC):
         """The names of the columns."""
 
     @abstractmethod
-    def parts(self, place: Place) -> Iterator[Part]:
-        """Reads a file."""
+    def parts(self, place: Place, names: Sequence[str] | None) -> Iterator[Part]:
+        """Reads some of the columns of a file, or all, strictly: then what is odd beside them is wrong too."""
 
     @abstractmethod
     def find(self, place: Place, records: Collection[int]) -> dict[int, tuple[int | None, bytes]]:
@@ -69,20 +70,32 @@ class FileSource(ABC):
     def assemble(self, records: Sequence[bytes]) -> bytes:
         """A file that holds just these records."""
 
-    def blocks(self, rejects: Rejects, progress: Progress | None = None) -> Iterator[Block]:
+    def blocks(
+        self, rejects: Rejects, progress: Progress | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Block]:
         """Reads all files; the next part is read while the last one is used."""
+        wanted = named(self.columns() if columns is None else columns, self)
+        names = list(dict.fromkeys(wanted.values()))
+        self.check(names)
         whole = self.bytes()
         before = 0
         for place in self.places:
-            for part in ahead(self._guarded(place)):
+            for part in ahead(self._guarded(place, None if columns is None else names)):
                 if progress is not None:
                     progress(self.name, before + part.done, whole)
-                block = settle(self, place.label, part, rejects)
+                block = settle(self, place.label, called(part, wanted), rejects)
                 if len(block.records):
                     yield block
             before += place.path.stat().st_size
             if progress is not None:
                 progress(self.name, before, whole)
+
+    def check(self, names: Sequence[str]) -> None:  # noqa: B027 - most formats know nothing before they are read
+        """Whether these columns can be read, as far as it is known before.
+
+        Raises:
+            InputError: Those that can't.
+        """
 
     def locate(self, file: str, records: Collection[int]) -> dict[int, tuple[int | None, bytes]]:
         """Finds records again: number → line and bytes."""
@@ -101,9 +114,9 @@ class FileSource(ABC):
         """The size of the files as they lie there."""
         return sum(place.path.stat().st_size for place in self.places)
 
-    def _guarded(self, place: Place) -> Iterator[Part]:
+    def _guarded(self, place: Place, names: Sequence[str] | None) -> Iterator[Part]:
         try:
-            yield from self.parts(place)
+            yield from self.parts(place, names)
         except OSError as error:
             raise InputError(f"{place.label} can't be read: {error.strerror or error}") from error
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.tables._columns import Columns, faults, too_long
-from cortigraph.tables.base import Fault, Part
+from cortigraph.tables.base import Fault, Part, batch_of
 from cortigraph.tables.types import Type
 from cortigraph.tables.values import from_values, guessed
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.tables.spec import SourceSpec
+    from cortigraph.tables.table_spec import TableSpec
 
 __all__ = ["DoubledKeyError", "Objects", "decoder", "keys_of"]
 
@@ -56,10 +56,12 @@ class Objects:
     Args:
         spec: What the job says of it.
         kinds: Key → what it holds, where that is known.
+        names: The keys that are looked at; where it is not given, all, and an object that has others is refused.
     """
 
-    def __init__(self, spec: SourceSpec, kinds: Mapping[str, Type | None]) -> None:
-        self.names = list(kinds)
+    def __init__(self, spec: TableSpec, kinds: Mapping[str, Type | None], names: Sequence[str] | None = None) -> None:
+        self.names = list(kinds if names is None else names)
+        self._strict = names is None
         self._columns = Columns(spec, {name: kind for name, kind in kinds.items() if kind is not None})
         self._known = frozenset(kinds)
         self._longest = spec.longest
@@ -78,7 +80,6 @@ class Objects:
             done: For progress.
         """
         import numpy as np
-        import pyarrow as pa
 
         found = list(odd)
         wrong = {record: reason for record, reason in map(self._odd, records.tolist(), objects) if reason}
@@ -89,12 +90,11 @@ class Objects:
         ]
         good = [value for record, value in zip(records.tolist(), objects, strict=True) if record not in wrong]
         left = records[~np.isin(records, list(wrong))] if wrong else records
-        made = []
+        made = {}
         for name in self.names:
-            column, more = self.column(name, [record.get(name) for record in good], left)
-            made.append(column)
+            made[name], more = self.column(name, [record.get(name) for record in good], left)
             found += more
-        return Part(left, pa.RecordBatch.from_arrays(made, self.names), found, done)
+        return Part(left, batch_of(made, len(left)), found, done)
 
     def column(self, name: str, values: list[Any], records: NDArray[np.int64]) -> tuple[pa.Array, list[Fault]]:
         """The values of a key as a column."""
@@ -125,7 +125,7 @@ class Objects:
         """Why a record as a whole can't be used; empty where it can."""
         if not isinstance(value, dict):
             return record, f"expected an object {{…}}, got {json.dumps(value, default=str)[:40]}"
-        if value.keys() <= self._known:
+        if not self._strict or value.keys() <= self._known:
             return record, ""
         extra = ", ".join(repr(key) for key in value if key not in self._known)
         return record, f"has {extra}, which the first records do not have; name it under `header`"

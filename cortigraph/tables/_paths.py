@@ -13,7 +13,7 @@ from pathlib import Path
 from cortigraph.graph.errors import InputError
 from cortigraph.tables._files import Place
 
-__all__ = ["Found", "expanded", "files_of", "near"]
+__all__ = ["Found", "expanded", "files_of"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
@@ -62,19 +62,6 @@ def expanded(text: str) -> str:
     if unset:
         raise InputError([f"{text} needs the environment variable {name}, which is not set; set it" for name in unset])
     return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[2] or "", text)
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """What may have been meant, for the end of a message.
-
-    Example:
-        >>> near("nane", ["name", "age"])
-        '; did you mean name?'
-    """
-    close = difflib.get_close_matches(name, known, n=3)
-    if close:
-        return f"; did you mean {', '.join(close)}?"
-    return f"; there are: {', '.join(known[:20])}{' …' if len(known) > 20 else ''}" if known else ""
 
 
 def _matches(text: str, base: Path) -> list[Path]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
 from cortigraph.tables._columns import Columns, faults, too_long
-from cortigraph.tables.base import Fault
+from cortigraph.tables.base import Fault, batch_of
 from cortigraph.tables.cells import NOT_FINITE, TOO_LARGE, Reasons, as_text, blanked, failing
 from cortigraph.tables.types import Type, arrow_type, parse_type
 from cortigraph.tables.values import from_values
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from cortigraph.tables.spec import SourceSpec
+    from cortigraph.tables.table_spec import TableSpec
 
-__all__ = ["Arrays", "kind_of", "kinds_of"]
+__all__ = ["Arrays", "check_kinds", "kind_of", "kinds_of"]
 
 
 def kind_of(arrow: pa.DataType) -> Type | None:
@@ -53,31 +53,37 @@ def kind_of(arrow: pa.DataType) -> Type | None:
     return next((Type(name) for matches, name in names if matches(arrow)), None)
 
 
-def kinds_of(schema: pa.Schema, told: Mapping[str, str], label: str) -> dict[str, Type]:
-    """Column → what it is to hold.
+def kinds_of(schema: pa.Schema, told: Mapping[str, str]) -> dict[str, Type | None]:
+    """Column → what it is to hold; `None` where the store has nothing like it and the user gives it no type.
 
     Args:
         schema: Of the file.
         told: Column → type, as the user says.
+    """
+    return {
+        column.name: parse_type(told[column.name]) if column.name in told else kind_of(column.type) for column in schema
+    }
+
+
+def check_kinds(names: Sequence[str], schema: pa.Schema, kinds: Mapping[str, Type | None], label: str) -> None:
+    """Whether the store can hold what these columns hold.
+
+    Args:
+        names: Of columns that are to be read.
+        schema: Of the file.
+        kinds: As `kinds_of` gives them.
         label: How messages call the file.
 
     Raises:
-        InputError: Columns that the store can't hold and that have no type of the user's; columns of one name.
+        InputError: Those that it can't.
     """
-    problems = [f"{label}: several columns have the name {name!r}; rename them" for name in _doubles(schema.names)]
-    kinds: dict[str, Type] = {}
-    for column in schema:
-        kind = parse_type(told[column.name]) if column.name in told else kind_of(column.type)
-        if kind is None:
-            problems.append(
-                f"{label}: column {column.name!r} is {column.type}, which a property can't hold; give it the type "
-                "text, or leave it out of the file"
-            )
-        else:
-            kinds[column.name] = kind
+    problems = [
+        f"{label}: column {name!r} is {schema.field(name).type}, which a property can't hold; give it the type text"
+        for name in names
+        if kinds[name] is None
+    ]
     if problems:
         raise InputError(problems)
-    return kinds
 
 
 class Arrays:
@@ -88,7 +94,7 @@ class Arrays:
         kinds: Column → what it is to hold.
     """
 
-    def __init__(self, spec: SourceSpec, kinds: Mapping[str, Type]) -> None:
+    def __init__(self, spec: TableSpec, kinds: Mapping[str, Type | None]) -> None:
         self._spec = spec
         self._kinds = kinds
         self._columns = Columns(spec)
@@ -97,19 +103,17 @@ class Arrays:
 
     def batch(self, batch: pa.RecordBatch, records: NDArray[np.int64]) -> tuple[pa.RecordBatch, list[Fault]]:
         """A batch as it is to be, and what is wrong with it."""
-        import pyarrow as pa
-
-        made, found = [], []
+        made, found = {}, []
         for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-            column, reasons = self._column(name, cells)
-            made.append(column)
+            made[name], reasons = self._column(name, cells)
             found += faults(name, reasons, cells, records) if reasons else []
-        return pa.RecordBatch.from_arrays(made, batch.schema.names), found
+        return batch_of(made, len(records)), found
 
     def _column(self, name: str, cells: pa.Array) -> tuple[pa.Array, Reasons]:
         import pyarrow as pa
 
         kind = self._kinds[name]
+        assert kind is not None  # else the column is refused before it is read
         if pa.types.is_dictionary(cells.type):
             cells = cells.dictionary_decode()
         found = kind_of(cells.type)
@@ -193,7 +197,3 @@ def _sound(texts: pa.Array) -> tuple[pa.Array, Reasons]:
     except pa.ArrowInvalid:
         return as_text(texts.cast(pa.binary()))
     return texts, {}
-
-
-def _doubles(names: list[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})

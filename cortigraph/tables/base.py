@@ -6,7 +6,7 @@ read is handed to `Rejects` with the reason; the numbers of the records tell whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.spec import SourceSpec
 
-__all__ = ["Block", "Fault", "Part", "Progress", "Raw", "Source", "settle"]
+__all__ = ["Block", "Fault", "Part", "Progress", "Raw", "Source", "batch_of", "settle"]
 
 Raw = bytes  # a source has a method `bytes`, beside which the type needs another name
 
@@ -55,16 +55,20 @@ class Source(Protocol):
     def columns(self) -> list[str]:
         """The names of the columns, known before reading."""
 
-    def blocks(self, rejects: Rejects, progress: Progress | None = None) -> Iterator[Block]:
+    def blocks(
+        self, rejects: Rejects, progress: Progress | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Block]:
         """Reads everything, in order.
 
         Args:
             rejects: Takes the records that can't be read.
             progress: Is told how far it has come.
+            columns: Those that are wanted, by which names the blocks have them too (`named` says how they are found);
+                nothing else is looked at, so that nothing else can refuse a record. All, where it is not given.
 
         Raises:
             RejectedError: More records can't be read than `rejects` tolerates.
-            InputError: A file is damaged.
+            InputError: A file is damaged, or has no such column, or one that can't be read.
         """
 
     def locate(self, file: str, records: Collection[int]) -> dict[int, tuple[int | None, Raw]]:
@@ -123,6 +127,20 @@ class Part:
     table: pa.RecordBatch
     faults: Sequence[Fault]
     done: int
+
+
+def batch_of(columns: Mapping[str, pa.Array], rows: int) -> pa.RecordBatch:
+    """Columns as a batch, which knows its rows even where it has no column.
+
+    Example:
+        >>> batch_of({}, 3).num_rows
+        3
+    """
+    import pyarrow as pa
+
+    if not columns:
+        return pa.RecordBatch.from_struct_array(pa.nulls(rows, pa.struct([])))
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
 
 def settle(source: Source, file: str, part: Part, rejects: Rejects) -> Block:

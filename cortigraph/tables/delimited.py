@@ -11,7 +11,7 @@ from cortigraph.tables._bytes import Content
 from cortigraph.tables._columns import Columns
 from cortigraph.tables._files import LineSource, Place
 from cortigraph.tables._records import Chunk, Cut, chunks_of
-from cortigraph.tables.base import Fault, Part
+from cortigraph.tables.base import Fault, Part, batch_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,11 +54,12 @@ class DelimitedSource(LineSource):
         """How records are told apart."""
         return Cut(self._quote(), self._delimiter(), header=self._named, largest=self.spec.longest + _SLACK)
 
-    def parts(self, place: Place) -> Iterator[Part]:
+    def parts(self, place: Place, names: Sequence[str] | None) -> Iterator[Part]:
         """Reads a file."""
         columns = Columns(self.spec)
+        wanted = [self._columns.index(name) for name in (self._columns if names is None else names)]
         for chunk in self.chunks(place):
-            yield self._part(chunk, columns)
+            yield self._part(chunk, columns, wanted)
 
     def remains(self) -> SourceSpec:
         """How a file that holds some of its records is to be read."""
@@ -94,67 +95,66 @@ class DelimitedSource(LineSource):
         return found
 
     def _names(self, raw: bytes, label: str) -> list[str]:
-        table = _cells(memoryview(raw + b"\n"), None, self._delimiter(), self._quote())
+        table = _cells(memoryview(raw + b"\n"), None, None, self._delimiter(), self._quote())
         try:
             cells = [column[0].as_py().decode() for column in table.columns]
         except UnicodeDecodeError as error:
             raise InputError(f"{label}: the header is not UTF-8 ({error}); save the file as UTF-8") from error
-        names = [cell or f"column{place}" for place, cell in enumerate(cells, start=1)]
-        double = sorted({name for name in names if names.count(name) > 1})
-        if double:
-            raise InputError(f"{label}: several columns have the name {', '.join(map(repr, double))}; rename them")
-        return names
+        return [cell or f"column{place}" for place, cell in enumerate(cells, start=1)]
 
-    def _part(self, chunk: Chunk, columns: Columns) -> Part:
+    def _part(self, chunk: Chunk, columns: Columns, wanted: Sequence[int]) -> Part:
         import numpy as np
-        import pyarrow as pa
 
-        table, wrong = self._table(chunk)
+        table, wrong = self._table(chunk, wanted)
         rows = np.arange(len(chunk), dtype=np.int64)
         records = chunk.first + (np.delete(rows, list(wrong)) if wrong else rows)
         faults = [Fault(chunk.first + row, None, chunk.raw(row), reason) for row, reason in wrong.items()]
-        made = []
-        for name, column in zip(self._columns, table.columns, strict=True):
-            cells, found = columns.from_bytes(name, _whole(column), records)
-            made.append(cells)
+        made: dict[str, pa.Array] = {}
+        for place, column in zip(wanted, table.columns, strict=False):  # a column more where none is wanted
+            name = self._columns[place]
+            made[name], found = columns.from_bytes(name, _whole(column), records)
             faults += found
-        return Part(records, pa.RecordBatch.from_arrays(made, self._columns), faults, chunk.done)
+        return Part(records, batch_of(made, len(records)), faults, chunk.done)
 
-    def _table(self, chunk: Chunk) -> tuple[pa.Table, dict[int, str]]:
-        """The cells, and row → reason for records that have too many or too few."""
+    def _table(self, chunk: Chunk, wanted: Sequence[int]) -> tuple[pa.Table, dict[int, str]]:
+        """The cells of some columns, and row → reason for records that have too many or too few."""
         import pyarrow as pa
 
         delimiter, quote = self._delimiter(), self._quote()
         if not chunk.unclosed:
             try:
-                return _cells(chunk.dense(), self._columns, delimiter, quote), {}
+                return _cells(chunk.dense(), len(self._columns), wanted, delimiter, quote), {}
             except pa.ArrowInvalid:
                 pass  # Arrow tells of one record; all are wanted
-        wanted = len(self._columns)
+        expected = len(self._columns)
         wrong = {
-            row: f"expected {wanted} columns, got {count}"
+            row: f"expected {expected} columns, got {count}"
             for row, count in enumerate(_counts(chunk, delimiter, quote))
-            if count != wanted
+            if count != expected
         }
         if chunk.unclosed:
             wrong[len(chunk) - 1] = _UNCLOSED
         good = b"".join(chunk.raw(row) + b"\n" for row in range(len(chunk)) if row not in wrong)
-        return _cells(memoryview(good), self._columns, delimiter, quote), wrong
+        return _cells(memoryview(good), expected, wanted, delimiter, quote), wrong
 
 
-def _cells(data: memoryview, names: list[str] | None, delimiter: bytes, quote: bytes | None) -> pa.Table:
-    """The cells of whole records, as bytes."""
+def _cells(
+    data: memoryview, width: int | None, wanted: Sequence[int] | None, delimiter: bytes, quote: bytes | None
+) -> pa.Table:
+    """The cells of some columns of whole records, as bytes; of all, where nobody knows how many there are."""
     import pyarrow as pa
     import pyarrow.csv
 
+    names = [f"f{place}" for place in wanted or ()]
     if not len(data):
-        return pa.table({name: pa.array([], pa.binary()) for name in names or []})
+        return pa.table({name: pa.array([], pa.binary()) for name in names})
     csv = pyarrow.csv
-    known = names if names is not None else []
     return csv.read_csv(
         pa.BufferReader(pa.py_buffer(data)),
         read_options=csv.ReadOptions(
-            column_names=names, autogenerate_column_names=names is None, block_size=max(len(data) + 1, 1 << 16)
+            column_names=None if width is None else [f"f{place}" for place in range(width)],
+            autogenerate_column_names=width is None,
+            block_size=max(len(data) + 1, 1 << 16),
         ),
         parse_options=csv.ParseOptions(
             delimiter=delimiter.decode(),
@@ -163,7 +163,8 @@ def _cells(data: memoryview, names: list[str] | None, delimiter: bytes, quote: b
             ignore_empty_lines=False,
         ),
         convert_options=csv.ConvertOptions(
-            column_types={name: pa.binary() for name in known} if known else _all_bytes(data, delimiter),
+            column_types={name: pa.binary() for name in names} if width is not None else _all_bytes(data, delimiter),
+            include_columns=(names or ["f0"]) if width is not None else None,
             strings_can_be_null=False,
             check_utf8=False,
         ),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from cortigraph.graph.errors import InputError
 from cortigraph.tables._graph import is_graph, tables_of
 from cortigraph.tables._objects import Objects, keys_of
-from cortigraph.tables.arrays import Arrays, kind_of, kinds_of
-from cortigraph.tables.base import Block, Fault, Part, Progress, Raw, settle
+from cortigraph.tables.arrays import Arrays, check_kinds, kind_of, kinds_of
+from cortigraph.tables.base import Block, Fault, Part, Progress, Raw, batch_of, settle
+from cortigraph.tables.names import called, named
 from cortigraph.tables.parquet import as_json
 from cortigraph.tables.spec import SourceSpec
-from cortigraph.tables.types import Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,17 +60,21 @@ class TableSource:
     Args:
         name: In the job; messages call the file so too.
         table: Column → Arrow data, or Python values where those are of several kinds.
+        spec: What the job says of it.
     """
 
-    def __init__(self, name: str, table: Mapping[str, pa.ChunkedArray | list[Any]]) -> None:
+    def __init__(
+        self, name: str, table: Mapping[str, pa.ChunkedArray | list[Any]], spec: SourceSpec | None = None
+    ) -> None:
         import pyarrow as pa
 
         self.name = name
+        self.spec = spec if spec is not None else SourceSpec()
         self._table = dict(table)
         self._rows = len(next(iter(self._table.values()), []))
         arrow = {column: cells for column, cells in table.items() if not isinstance(cells, list)}
-        schema = pa.schema([(column, cells.type) for column, cells in arrow.items()])
-        self._kinds: dict[str, Type | None] = dict(kinds_of(schema, {}, name))
+        self._schema = pa.schema([(column, cells.type) for column, cells in arrow.items()])
+        self._kinds = kinds_of(self._schema, self.spec.types)
         self._kinds |= keys_of(
             {column: value} for column, cells in table.items() if isinstance(cells, list) for value in cells
         )
@@ -79,14 +83,21 @@ class TableSource:
         """The names of the columns."""
         return list(self._table)
 
-    def blocks(self, rejects: Rejects, progress: Progress | None = None) -> Iterator[Block]:
+    def told(self, spec: SourceSpec) -> TableSource:
+        """The same table, of which a job says more."""
+        return TableSource(self.name, self._table, spec)
+
+    def blocks(
+        self, rejects: Rejects, progress: Progress | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Block]:
         """Gives all rows."""
-        spec = SourceSpec(path=[])
-        arrays = Arrays(spec, {column: kind for column, kind in self._kinds.items() if kind is not None})
-        objects = Objects(spec, self._kinds)
+        wanted = named(self.columns() if columns is None else columns, self)
+        names = list(dict.fromkeys(wanted.values()))
+        check_kinds([name for name in names if name in self._schema.names], self._schema, self._kinds, self.name)
+        arrays, objects = Arrays(self.spec, self._kinds), Objects(self.spec, self._kinds)
         for first in range(0, self._rows, _ROWS):
-            part = self._part(first, arrays, objects)
-            block = settle(self, self.name, part, rejects)
+            part = self._part(first, names, arrays, objects)
+            block = settle(self, self.name, called(part, wanted), rejects)
             if len(block.records):
                 yield block
             if progress is not None:
@@ -101,10 +112,11 @@ class TableSource:
         return found
 
     def fingerprint(self) -> str:
-        """SHA-256 of names, types and values."""
+        """SHA-256 of names, types and values, and of what the job says about them."""
         import pyarrow as pa
 
-        whole = hashlib.sha256(json.dumps(self.columns()).encode())
+        said = self.spec.model_dump_json(exclude_defaults=True)
+        whole = hashlib.sha256((json.dumps(self.columns()) + (said if said != "{}" else "")).encode())
         for column, cells in self._table.items():
             for first in range(0, self._rows, _ROWS):
                 if isinstance(cells, list):
@@ -127,13 +139,13 @@ class TableSource:
     def remains(self) -> SourceSpec:
         """Some of its rows are JSON lines, whose types are those of the columns."""
         kinds = {name: str(kind) for name, kind in self._kinds.items() if kind is not None and kind.name != "text"}
-        return SourceSpec(path=[], format="jsonl", header=self.columns(), types=kinds)
+        return self.spec.model_copy(update={"path": [], "format": "jsonl", "header": self.columns(), "types": kinds})
 
     def assemble(self, records: Sequence[Raw]) -> Raw:
         """A file that holds just these rows."""
         return b"".join(record + b"\n" for record in records)
 
-    def _part(self, first: int, arrays: Arrays, objects: Objects) -> Part:
+    def _part(self, first: int, names: Sequence[str], arrays: Arrays, objects: Objects) -> Part:
         import numpy as np
         import pyarrow as pa
 
@@ -141,7 +153,8 @@ class TableSource:
         records = np.arange(first, stop, dtype=np.int64)
         made: dict[str, pa.Array] = {}
         found: list[Fault] = []
-        for column, cells in self._table.items():
+        for column in names:
+            cells = self._table[column]
             if isinstance(cells, list):
                 made[column], faults = objects.column(column, cells[first:stop], records)
             else:
@@ -149,7 +162,7 @@ class TableSource:
                 batch, faults = arrays.batch(pa.RecordBatch.from_arrays([whole], [column]), records)
                 made[column] = batch.column(0)
             found += faults
-        return Part(records, pa.RecordBatch.from_arrays(list(made.values()), list(made)), found, stop)
+        return Part(records, batch_of(made, len(records)), found, stop)
 
 
 def _from_pandas(frame: Any) -> dict[str, pa.ChunkedArray | list[Any]]:
@@ -181,9 +194,16 @@ def _value(value: Any) -> Any:
     plain = value.as_py() if hasattr(value, "as_py") else value
     plain = plain.tolist() if hasattr(plain, "tolist") else plain
     if isinstance(plain, tuple | set | frozenset):
-        plain = sorted(plain) if not isinstance(plain, tuple) else list(plain)
+        plain = list(plain) if isinstance(plain, tuple) else _sorted(plain)
     lost = plain is None or (not isinstance(plain, list | dict | str) and plain != plain)
     return None if lost or type(plain).__name__ in ("NAType", "NaTType") else plain
+
+
+def _sorted(values: Collection[Any]) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError:  # of several kinds, which have no order of their own
+        return sorted(values, key=repr)
 
 
 def _names(names: list[str]) -> list[str]:

@@ -44,9 +44,9 @@ class JsonLinesSource(LineSource):
         """Newlines can't stand within JSON's text, so each ends a record."""
         return Cut(largest=self.spec.longest + _SLACK)
 
-    def parts(self, place: Place) -> Iterator[Part]:
+    def parts(self, place: Place, names: Sequence[str] | None) -> Iterator[Part]:
         """Reads a file."""
-        objects = Objects(self.spec, self._kinds)
+        objects = Objects(self.spec, self._kinds, names)
         for chunk in self.chunks(place):
             yield self._part(chunk, objects)
 

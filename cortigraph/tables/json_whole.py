@@ -55,11 +55,11 @@ class JsonSource(FileSource):
         """The names of the columns."""
         return list(self._kinds)
 
-    def parts(self, place: Place) -> Iterator[Part]:
+    def parts(self, place: Place, names: Sequence[str] | None) -> Iterator[Part]:
         """Reads a file."""
         import numpy as np
 
-        objects = Objects(self.spec, self._kinds)
+        objects = Objects(self.spec, self._kinds, names)
         elements = list(_elements(_text(place), place.label))
         size = place.path.stat().st_size
         for first in range(0, len(elements), _ROWS):

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cortigraph.graph.errors import InputError
 from cortigraph.tables._columns import plain
 from cortigraph.tables._files import FileSource, Place
-from cortigraph.tables.arrays import Arrays, kinds_of
+from cortigraph.tables.arrays import Arrays, check_kinds, kinds_of
 from cortigraph.tables.base import Part
-from cortigraph.tables.types import Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,32 +38,38 @@ class ParquetSource(FileSource):
 
     def __init__(self, name: str, spec: SourceSpec, places: Sequence[Place]) -> None:
         super().__init__(name, spec, places)
-        self._kinds: dict[str, Type] = {}
-        for place in places:
-            schema = _opened(place).schema_arrow
-            if place is not places[0] and schema.names != list(self._kinds):
+        self._schemas = [_opened(place).schema_arrow for place in places]
+        for place, schema in zip(places, self._schemas, strict=True):
+            if schema.names != self._schemas[0].names:
                 raise InputError(
                     f"{place.label} has the columns {', '.join(schema.names)}; "
-                    f"{places[0].label} has {', '.join(self._kinds)}"
+                    f"{places[0].label} has {', '.join(self._schemas[0].names)}"
                 )
-            kinds = kinds_of(schema, spec.types, place.label)
-            if self._kinds and kinds != self._kinds:
-                odd = ", ".join(repr(column) for column in kinds if kinds[column] != self._kinds[column])
-                raise InputError(f"{place.label} has other types than {places[0].label} in {odd}; give them a type")
-            self._kinds = kinds
+        self._kinds = kinds_of(self._schemas[0], spec.types) if places else {}
 
     def columns(self) -> list[str]:
         """The names of the columns."""
-        return list(self._kinds) or list(self.spec.header or ())
+        return list(self._schemas[0].names if self._schemas else self.spec.header or ())
 
-    def parts(self, place: Place) -> Iterator[Part]:
+    def check(self, names: Sequence[str]) -> None:
+        """Whether these columns can be read, and hold the same in all files."""
+        for place, schema in zip(self.places, self._schemas, strict=True):
+            kinds = kinds_of(schema, self.spec.types)
+            check_kinds(names, schema, kinds, place.label)
+            if odd := [name for name in names if kinds[name] != self._kinds[name]]:
+                told = ", ".join(map(repr, odd))
+                raise InputError(
+                    f"{place.label} has other types than {self.places[0].label} in {told}; give them a type"
+                )
+
+    def parts(self, place: Place, names: Sequence[str] | None) -> Iterator[Part]:
         """Reads a file."""
         import numpy as np
 
         arrays = Arrays(self.spec, self._kinds)
         file = _opened(place)
         size, rows, first = place.path.stat().st_size, file.metadata.num_rows, 0
-        for batch in _batches(file, place):
+        for batch in _batches(file, place, names):
             records = np.arange(first, first + len(batch), dtype=np.int64)
             first += len(batch)
             table, faults = arrays.batch(batch, records)
@@ -74,7 +79,7 @@ class ParquetSource(FileSource):
         """Finds records of a file again, as JSON."""
         found: dict[int, tuple[int | None, bytes]] = {}
         first = 0
-        for batch in _batches(_opened(place), place):
+        for batch in _batches(_opened(place), place, None):
             for record in sorted(record for record in records if first <= record < first + len(batch)):
                 found[record] = None, as_json(_row(batch, record - first))
             first += len(batch)
@@ -82,7 +87,7 @@ class ParquetSource(FileSource):
 
     def remains(self) -> SourceSpec:
         """Some of its records are JSON lines, whose types are those of the columns."""
-        kinds = {name: str(kind) for name, kind in self._kinds.items() if kind.name != "text"}
+        kinds = {name: str(kind) for name, kind in self._kinds.items() if kind and kind.name != "text"}
         update = {"format": "jsonl", "header": self.columns(), "types": kinds}
         return self.spec.model_copy(update=update)
 
@@ -122,13 +127,13 @@ def _opened(place: Place) -> pyarrow.parquet.ParquetFile:
         raise InputError(f"{place.label} is no Parquet file that can be read ({error}); write it again") from error
 
 
-def _batches(file: pyarrow.parquet.ParquetFile, place: Place) -> Iterator[pa.RecordBatch]:
+def _batches(file: pyarrow.parquet.ParquetFile, place: Place, names: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     told = 0
     try:
-        for batch in file.iter_batches(_ROWS):
-            yield batch
+        for batch in file.iter_batches(_ROWS, columns=names):
+            yield batch if names is None else batch.select(names)
             told += len(batch)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{place.label} is damaged after row {told:,} ({error}); write it again") from error

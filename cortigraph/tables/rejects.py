@@ -24,6 +24,7 @@ __all__ = ["Reject", "RejectedError", "Rejects", "mended"]
 
 REASONS = "reasons.csv"
 SOURCES = "sources.json"
+ADVICE = "mend the source, or go on without them with --max-rejects N"
 _SHOWN = 20
 _WIDTH = 80
 _SUFFIXES = {"csv": ".csv", "tsv": ".tsv", "triples": ".tsv", "jsonl": ".jsonl", "json": ".json"}
@@ -65,9 +66,10 @@ class RejectedError(InputError):
     Args:
         rejects: All that are known so far.
         limit: How many records are tolerated.
+        advice: What to do.
     """
 
-    def __init__(self, rejects: Sequence[Reject], limit: int) -> None:
+    def __init__(self, rejects: Sequence[Reject], limit: int, advice: str = ADVICE) -> None:
         self.rejects = tuple(rejects)
         records = len({(reject.source, reject.file, reject.record) for reject in rejects})
         told = [str(reject) for reject in rejects[:_SHOWN]]
@@ -75,7 +77,7 @@ class RejectedError(InputError):
             told.append(f"… and {len(rejects) - _SHOWN} more")
         what = "1 record can't be used" if records == 1 else f"{records} records can't be used"
         allowed = f", more than the {limit} that --max-rejects allows" if limit else ""
-        told.append(f"{what} so far{allowed}; mend the source, or go on without them with --max-rejects N")
+        told.append(f"{what} so far{allowed}; {advice}")
         super().__init__(told)
 
     def __str__(self) -> str:
@@ -87,12 +89,14 @@ class Rejects:
 
     Args:
         limit: How many records may be; 0 stops at the first.
+        advice: What to do where there are more.
     """
 
-    def __init__(self, limit: int = 0) -> None:
+    def __init__(self, limit: int = 0, *, advice: str = ADVICE) -> None:
         if limit < 0:
             raise InputError(f"the number of rejects that are tolerated must be at least 0, got {limit}")
         self.limit = limit
+        self._advice = advice
         self._sources: dict[str, Source] = {}
         self._found: dict[tuple[str, str, int], list[Reject]] = {}
 
@@ -117,7 +121,7 @@ class Rejects:
             if reject not in reasons:
                 reasons.append(reject)
         if len(self) > self.limit:
-            raise RejectedError(self._with_lines(_SHOWN), self.limit)
+            raise RejectedError(self._with_lines(_SHOWN), self.limit, self._advice)
 
     def of(self, source: str, file: str | None = None) -> list[int]:
         """The numbers of the rejected records of a source, or of one of its files.

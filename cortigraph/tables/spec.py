@@ -7,26 +7,26 @@ sources:
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError
-from cortigraph.tables._paths import Found, files_of, near
-from cortigraph.tables.types import parse_type
+from cortigraph.tables._files import Place
+from cortigraph.tables._paths import Found, files_of
+from cortigraph.tables.names import lacking, named
+from cortigraph.tables.table_spec import FORMATS, Format, TableSpec
 from cortigraph.tables.unpivot import Unpivot, Unpivoted
 
 if TYPE_CHECKING:
-    from cortigraph.tables._files import Place
+    from cortigraph.tables._files import FileSource
     from cortigraph.tables.base import Source
+    from cortigraph.tables.frames import TableSource
 
-__all__ = ["FORMATS", "Format", "SourceSpec", "open_sources"]
+__all__ = ["SourceSpec", "open_sources", "open_table"]
 
-Format = Literal["csv", "tsv", "jsonl", "json", "parquet", "triples"]
-FORMATS: tuple[Format, ...] = ("csv", "tsv", "jsonl", "json", "parquet", "triples")
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -37,26 +37,16 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+_FILES = ("format", "header", "delimiter", "quote")  # what is said of files alone
 _TAKEN = ("reasons", "sources")  # files of these names lie beside the rejects
 
 
-class SourceSpec(BaseModel):
-    """A source that lies in files.
+class SourceSpec(TableSpec):
+    """A source of a job: files, or a table that is given from Python.
 
     Args:
-        path: One or several, relative to the job's file; with `*`, `**`, `~`, `${NAME}` and `${NAME:-default}`.
-        format: What they hold; by the suffix where it is not given.
-        header: The names of the columns where the file has none; of JSON, keys that the first
-            records may lack.
-        delimiter: Between cells: a comma, or a tab in TSV.
-        quote: Around cells that hold delimiters or newlines: `"` in CSV, none in TSV; empty for none.
-        missing: Cells that mean that there is no value. Unless it is given, JSON, Parquet and tables keep empty text,
-            since they have a null; the word NaN in it makes NaN a missing value there.
-        types: Column → `text`, `int`, `float`, `bool`, `date`, `datetime`, `list[text]`, `list[int]`, `list[float]` or
-            `vector[N]`. A time that names its zone becomes a moment of UTC; a column has zones throughout or nowhere.
-        separator: Between the items of a list in a cell.
-        longest: A cell of more bytes is refused.
-        thousands: What stands between thousands in numbers, such as the comma of 1,013.01.
+        path: One or several, relative to the job's file; with `*`, `**`, `~`, `${NAME}` and `${NAME:-default}`. Left
+            out for a table from Python of the same name (a graph `g` gives `g.nodes` and `g.edges`).
         unpivot: Reads a matrix as a long table, one row a cell.
 
     Example:
@@ -64,18 +54,7 @@ class SourceSpec(BaseModel):
         '|'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str | list[str]
-    format: Format | None = None
-    header: list[str] | None = None
-    delimiter: str | None = None
-    quote: str | None = None
-    missing: list[str] = [""]
-    types: dict[str, str] = {}
-    separator: Annotated[str, Field(min_length=1)] = "|"
-    longest: Annotated[int, Field(ge=1, le=1 << 30)] = 16 << 20
-    thousands: str | None = None
+    path: str | list[str] | None = None
     unpivot: Unpivot | None = None
 
 
@@ -102,39 +81,113 @@ def open_sources(
     """
     opened: dict[str, Source] = {}
     problems: list[str] = []
+    given, used = _given(tables or {}, problems), set()
     for name, spec in specs.items():
         try:
-            opened[name] = _opened(name, spec, base)
+            if spec.path is None:
+                used.add(name)
+                opened[name] = _typed(name, spec, given)
+            else:
+                opened[name] = _opened(name, spec, base)
         except InputError as error:
             problems += [f"source {name}: {problem}" for problem in error.problems]
-    for name, table in (tables or {}).items():
-        try:
-            _add_tables(opened, name, table)
-        except InputError as error:
-            problems += [f"table {name}: {problem}" for problem in error.problems]
+    for name, table in given.items():
+        if name in specs and name not in used:
+            problems.append(f"table {name}: there are two sources of the name {name}; give one another name")
+        opened.setdefault(name, table)
     if problems:
         raise InputError(problems)
     return opened
 
 
+def open_table(path: Path, spec: TableSpec | None = None, *, name: str = "table", label: str | None = None) -> Source:
+    """One file as a source, looked into as far as its columns.
+
+    Args:
+        path: Where it lies.
+        spec: How it is to be read.
+        name: Of the source.
+        label: How messages call the file; its name, where it is not given.
+
+    Raises:
+        InputError: Everything that is wrong: it is not there, its format is not known, its header can't be read, types
+            of columns that do not exist.
+
+    Example:
+        >>> open_table(Path("/nowhere/people.csv"))
+        Traceback (most recent call last):
+        ...
+        cortigraph.graph.errors.InputError: no file people.csv in /nowhere
+    """
+    found = files_of(glob.escape(path.name), path.parent)
+    places = [Place(place.path, label or path.name) for place in found.places]
+    given = set() if spec is None else spec.model_fields_set & set(TableSpec.model_fields)
+    told = {field: getattr(spec, field) for field in given}
+    return _read(name, SourceSpec(path=[], **told), Found(places, found.problems))
+
+
+def _given(tables: Mapping[str, object], problems: list[str]) -> dict[str, TableSource]:
+    from cortigraph.tables.frames import sources_of
+
+    given: dict[str, TableSource] = {}
+    for name, table in tables.items():
+        try:
+            _check_name(name)
+            for source in sources_of(name, table):
+                if source.name in given:
+                    raise InputError(f"there are two sources of the name {source.name}; give one another name")
+                given[source.name] = source
+        except InputError as error:
+            problems += [f"table {name}: {problem}" for problem in error.problems]
+    return given
+
+
+def _typed(name: str, spec: SourceSpec, given: Mapping[str, TableSource]) -> Source:
+    """A table from Python, read as the job says."""
+    if name not in given:
+        raise InputError(f"it has no `path`, and no table of the name {name!r} is given from Python; give either")
+    problems = list(spec.problems())
+    problems += [f"{word} is not for a table from Python" for word in _FILES if getattr(spec, word) is not None]
+    if problems:
+        raise InputError(problems)
+    table = given[name]
+    return _unpivoted(table.told(spec.model_copy(update={"types": _types(spec, table)})))
+
+
 def _opened(name: str, spec: SourceSpec, base: Path) -> Source:
     _check_name(name)
-    problems = _problems(spec)
-    found = files_of(spec.path, base)
-    problems += found.problems
+    assert spec.path is not None
+    return _read(name, spec, files_of(spec.path, base))
+
+
+def _read(name: str, spec: SourceSpec, found: Found) -> Source:
+    problems = [*spec.problems(), *found.problems]
     known = spec.format or _format_by_name(found, problems)
     if problems or known is None:
         raise InputError(problems)
     spec = spec.model_copy(update={"format": known})
     source = _made(name, spec, found.places)
-    if found.places or spec.header:
-        _check_types(spec, source.columns())
-    if spec.unpivot is not None and (found.places or spec.header):
-        return Unpivoted(source, spec.unpivot)
-    return source
+    if not found.places and not spec.header:
+        return source
+    if (types := _types(spec, source)) != spec.types:
+        source = _made(name, spec.model_copy(update={"types": types}), found.places)
+    return _unpivoted(source)
 
 
-def _made(name: str, spec: SourceSpec, places: list[Place]) -> Source:
+def _types(spec: TableSpec, source: Source) -> dict[str, str]:
+    """The types by the names that the source itself gives its columns."""
+    problems = [f"types: there is {problem}" for name in spec.types if (problem := lacking(name, source)) is not None]
+    if problems:
+        raise InputError(problems)
+    own = named(spec.types, source)
+    return {own[name]: told for name, told in spec.types.items()}
+
+
+def _unpivoted(source: FileSource | TableSource) -> Source:
+    return source if source.spec.unpivot is None else Unpivoted(source, source.spec.unpivot)
+
+
+def _made(name: str, spec: SourceSpec, places: list[Place]) -> FileSource:
     from cortigraph.tables.delimited import DelimitedSource
     from cortigraph.tables.json_lines import JsonLinesSource
     from cortigraph.tables.json_whole import JsonSource
@@ -149,43 +202,11 @@ def _made(name: str, spec: SourceSpec, places: list[Place]) -> Source:
     return DelimitedSource(name, spec, places)
 
 
-def _add_tables(opened: dict[str, Source], name: str, table: object) -> None:
-    from cortigraph.tables.frames import sources_of
-
-    _check_name(name)
-    for source in sources_of(name, table):
-        if source.name in opened:
-            raise InputError(f"there are two sources of the name {source.name}; give one another name")
-        opened[source.name] = source
-
-
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", name):
         raise InputError(f"a source's name has letters, digits, dots, dashes and underscores, got {name!r}")
     if name in _TAKEN:
         raise InputError(f"the name {name!r} is taken, by a file that lies beside the rejects; choose another")
-
-
-def _problems(spec: SourceSpec) -> list[str]:
-    """What is wrong with it by itself."""
-    problems = []
-    for what, mark in (("delimiter", spec.delimiter), ("quote", spec.quote)):
-        if mark and (len(mark) != 1 or not mark.isascii() or mark in "\r\n"):
-            problems.append(f"{what} must be one ASCII character, got {mark!r}")
-    if spec.delimiter == "":
-        problems.append("delimiter must be one ASCII character, got ''")
-    for column, told in spec.types.items():
-        try:
-            parse_type(told)
-        except InputError as error:
-            problems += [f"types: {column}: {problem}" for problem in error.problems]
-    names = spec.header or []
-    double = sorted({name for name in names if names.count(name) > 1})
-    if double:
-        problems.append(f"header: several columns have the name {', '.join(map(repr, double))}")
-    if spec.format in ("parquet", "triples") and (spec.header is not None or spec.delimiter or spec.quote):
-        problems.append(f"header, delimiter and quote are not for {spec.format}")
-    return problems
 
 
 def _format_by_name(found: Found, problems: list[str]) -> Format | None:
@@ -205,11 +226,3 @@ def _format_by_name(found: Found, problems: list[str]) -> Format | None:
     else:
         return next(iter(formats.values()))
     return None
-
-
-def _check_types(spec: SourceSpec, columns: list[str]) -> None:
-    problems = [
-        f"types: there is no column {name!r}{near(name, columns)}" for name in spec.types if name not in columns
-    ]
-    if problems:
-        raise InputError(problems)

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cortigraph.graph.errors import InputError
-from cortigraph.tables.base import Block, Fault, Part, Source, settle
+from cortigraph.tables.base import Block, Fault, Part, Source, batch_of, settle
+from cortigraph.tables.names import lacking, named
 
 if TYPE_CHECKING:
-    from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.base import Progress, Raw
+    from cortigraph.tables.rejects import Rejects
     from cortigraph.tables.spec import SourceSpec
 
 __all__ = ["Unpivot", "Unpivoted"]
@@ -55,21 +57,29 @@ class Unpivoted:
     def __init__(self, source: Source, how: Unpivot) -> None:
         self.name = source.name
         self._source, self._how = source, how
-        known = source.columns()
-        missing = [column for column in how.keep if column not in known]
-        if missing:
-            raise InputError(f"unpivot: no column {', '.join(map(repr, missing))}; there are {', '.join(known[:20])}")
+        problems = [f"unpivot: there is {told}" for name in how.keep if (told := lacking(name, source)) is not None]
+        if problems:
+            raise InputError(problems)
 
     def columns(self) -> list[str]:
         """Those that are kept, the name and the value."""
         return [*self._how.keep, self._how.name, self._how.value]
 
-    def blocks(self, rejects: Rejects, progress: Progress | None = None) -> Iterator[Block]:
+    def blocks(
+        self, rejects: Rejects, progress: Progress | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Block]:
         """A block for each column of each block of the matrix; as `Source.blocks`."""
-        for block in self._source.blocks(rejects, progress):
-            for column in block.table.schema.names:
-                if column not in self._how.keep:
-                    yield self._long(block, column, rejects)
+        wanted = named(self.columns() if columns is None else columns, self)
+        kept = named(self._how.keep, self._source)
+        spread = [column for column in self._source.columns() if column not in kept.values()]
+        keep = [column for column in self._how.keep if column in wanted.values()]
+        for block in self._source.blocks(rejects, progress, [*keep, *spread]):
+            for column in spread:
+                long = self._long(block, column, keep, rejects)
+                yield replace(
+                    long,
+                    table=batch_of({name: long.table.column(own) for name, own in wanted.items()}, len(long.records)),
+                )
 
     def locate(self, file: str, records: Collection[int]) -> dict[int, tuple[int | None, Raw]]:
         """As the matrix's."""
@@ -91,7 +101,7 @@ class Unpivoted:
         """As the matrix's."""
         return self._source.assemble(records)
 
-    def _long(self, block: Block, column: str, rejects: Rejects) -> Block:
+    def _long(self, block: Block, column: str, keep: Sequence[str], rejects: Rejects) -> Block:
         import numpy as np
         import pyarrow as pa
 
@@ -104,7 +114,7 @@ class Unpivoted:
             values, reasons = from_text(values, Type("float"), "|")
         given = block.table.column(column)
         faults = [Fault(int(block.records[row]), column, given[row].as_py(), why) for row, why in reasons.items()]
-        told = {name: block.table.column(name) for name in self._how.keep}
+        told = {name: block.table.column(name) for name in keep}
         told |= {self._how.name: pa.repeat(column, len(values)), self._how.value: values}
         there = np.asarray(given.is_valid().to_numpy(zero_copy_only=False))
         table = pa.RecordBatch.from_pydict(told).filter(pa.array(there))

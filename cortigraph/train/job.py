@@ -106,6 +106,7 @@ class Outcome(_Record):
         workers: How many trained together.
         parameters: How many were trained.
         exchanged: Bytes of gradients and parameters that each worker gave to be averaged, since the last resume.
+        cut: Time ended it: with more, it would have gone on. Metrics of the split that it learned from are left out.
     """
 
     metrics: dict[str, Metrics]
@@ -118,6 +119,7 @@ class Outcome(_Record):
     workers: int
     parameters: int
     exchanged: int = 0
+    cut: bool = False
 
     @property
     def trained(self) -> dict[str, Any]:

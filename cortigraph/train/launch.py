@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from cortigraph.graph.errors import InputError
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.clock import Clock
 from cortigraph.train.cluster import Cluster
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.errors import DivergedError, TrainError
@@ -57,7 +58,7 @@ class Trainer(ABC):
         self.modules = list(modules)
 
     @abstractmethod
-    def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None) -> Outcome:
+    def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None, clock: Clock | None = None) -> Outcome:
         """Trains; see `loop.fit`.
 
         Raises:
@@ -103,9 +104,9 @@ class _InProcess(Trainer):
         super().__init__(cluster, threads, weights, modules)
         self._features = Features(FEATURES)
 
-    def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None) -> Outcome:
+    def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None, clock: Clock | None = None) -> Outcome:
         job = _with_exchange(job, self.cluster)
-        return fit(job, SingleEngine(), self.weights, on_epoch, self.threads, self._features)
+        return fit(job, SingleEngine(), self.weights, on_epoch, self.threads, self._features, clock=clock)
 
     def evaluate(self, blueprint: Blueprint, dataset_folder: Path, split: str) -> Evaluation:
         with torch_threads(self.threads):
@@ -132,14 +133,15 @@ class _InGroup(Trainer):
         """The one that is running, if any."""
         return self._regrouping.group
 
-    def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None) -> Outcome:
+    def fit(self, job: TrainJob, on_epoch: OnEpoch | None = None, clock: Clock | None = None) -> Outcome:
         def told(line: str) -> None:
             if on_epoch is not None:
                 on_epoch(Epoch.from_json(line))
 
         job = _with_exchange(job, self.cluster)
         job = job.model_copy(update={"dataset_folder": job.dataset_folder.resolve(), "work": job.work.resolve()})
-        number, result = self._ask({"kind": "fit", "job": job.to_json()}, told)
+        face = clock.face() if clock is not None else []
+        number, result = self._ask({"kind": "fit", "job": job.to_json(), "clock": face}, told)
         self._clear(number)
         return Outcome.from_json(result["outcome"])
 

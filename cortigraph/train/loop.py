@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.clock import Clock
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine
 from cortigraph.train.errors import DivergedError, PausedError
 from cortigraph.train.features import Features
 from cortigraph.train.job import Epoch, Metrics, Outcome, TrainJob
 from cortigraph.train.learner import Learner
+from cortigraph.train.limit import Limit
 from cortigraph.train.randomness import own_randomness, permutation, threads
 
 __all__ = ["fit"]
@@ -40,6 +42,7 @@ def fit(
     torch_threads: int | None = None,
     features: Features | None = None,
     paused: Callable[[], bool] | None = None,
+    clock: Clock | None = None,
 ) -> Outcome:
     """Trains a network, or goes on where a killed run of the same job left off.
 
@@ -54,10 +57,12 @@ def fit(
         torch_threads: Threads of this process while it trains; None leaves them as they are.
         features: Outputs of frozen parts that earlier jobs computed, of which this one takes and leaves some.
         paused: Asked on rank 0 at each commit whether to stop there.
+        clock: Training ends, within an epoch if need be, while there is time to measure and keep what was learned; what
+            comes of it then depends on how fast the machine is.
 
     Returns:
-        What came of it, the same on every rank. It also lies in `job.work` until that folder is removed: a caller that
-        is killed before it could note the outcome gets it again.
+        What came of it, the same on every rank. Unless time ended it, it also lies in `job.work` until that folder is
+        removed: a caller that is killed before it could note the outcome gets it again.
 
     Raises:
         InputError: The network was composed for other data, or a split is empty.
@@ -69,7 +74,7 @@ def fit(
         known = _finished(job, dataset, engine, weights)
         if known is not None:
             return known
-        run = _Run(job, dataset, engine, weights, features, paused)
+        run = _Run(job, dataset, engine, weights, features, paused, clock or Clock())
         run.resume()
         while run.more():
             record = run.epoch()
@@ -110,6 +115,7 @@ class _Run:
         weights: WeightStore,
         features: Features | None,
         paused: Callable[[], bool] | None,
+        clock: Clock,
     ) -> None:
         self.job, self.settings, self.engine, self.weights = job, job.settings, engine, weights
         self.paused = paused or (lambda: False)
@@ -120,6 +126,7 @@ class _Run:
         self.progress = _Progress()
         self.best_state = _copied(self.learner.state)
         self.done, self.training_seconds = 0, 0.0
+        self.limit = Limit(clock, engine)
         engine.exchanged = 0
 
     @property
@@ -129,17 +136,16 @@ class _Run:
 
     def more(self) -> bool:
         """Whether another epoch is worth running."""
-        if not self.learner.size or self.progress.epoch >= self.settings.epochs:
+        if not self.learner.size or self.progress.epoch >= self.settings.epochs or self.limit.over:
             return False
         return self.learner.watched is None or self.progress.epoch - self.progress.best_epoch < self.settings.patience
 
     def epoch(self) -> Epoch:
         """One pass over the samples, or what is left of it, then a look at the watched split."""
         began = time.perf_counter()
-        first, epoch = self.progress.step, self.progress.epoch + 1
+        epoch = self.progress.epoch + 1
         loss, rate = self._pass(epoch)
         self.training_seconds += time.perf_counter() - began
-        self.done += len(self.learner.fitted) - first * self.settings.batch
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss is {loss} in epoch {epoch}; lower settings.learning_rate (now {self.settings.learning_rate})"
@@ -162,17 +168,25 @@ class _Run:
         # Of all ranks, where the pass was interrupted: it stands with rank 0 from then on.
         total = torch.tensor(self.progress.total if self.engine.rank == 0 else 0.0)
         rate, every = self.settings.learning_rate, self.job.exchange.commit_steps
+        seen = self.progress.step * self.settings.batch
         for step in range(self.progress.step, self.steps):
             batch = order[step * self.settings.batch : (step + 1) * self.settings.batch]
             rate = self.settings.rate((epoch - 1) * self.steps + step, self.settings.epochs * self.steps)
             total += self.learner.learn(batch, epoch, step, rate)
+            seen, self.done = seen + len(batch), self.done + len(batch)
+            if self.limit.reached(len(batch), self._to_measure()):
+                break
             if every and (step + 1) % every == 0 and step + 1 < self.steps:
                 self.learner.settle()
                 self.progress.step, self.progress.total = step + 1, float(self.engine.reduce_sum(total))
                 total.fill_(self.progress.total if self.engine.rank == 0 else 0.0)
                 self._commit()
         self.learner.settle()
-        return float(self.engine.reduce_sum(total)) / len(self.learner.fitted), rate
+        return float(self.engine.reduce_sum(total)) / seen, rate
+
+    def _to_measure(self) -> int:
+        """Samples that are measured once training has ended: the watched ones, after the epoch and as they are kept."""
+        return 2 * len(self.learner.watched) if self.learner.watched is not None else len(self.learner.fitted)
 
     def _commit(self) -> None:
         """Writes a checkpoint if it is time for one, and stops here if that is asked; ranks are settled."""
@@ -203,7 +217,9 @@ class _Run:
         learner = self.learner
         for name, tensor in learner.state.items():
             tensor.copy_(self.best_state[name])
-        metrics = {self.job.fit_split: learner.measure(learner.fitted)}
+        metrics = {}
+        if learner.watched is None or not self.limit.over:
+            metrics[self.job.fit_split] = learner.measure(learner.fitted)
         if learner.watched is not None and self.job.watch_split is not None:
             metrics[self.job.watch_split] = learner.measure(learner.watched)
         outcome = Outcome(
@@ -217,11 +233,12 @@ class _Run:
             workers=self.engine.size,
             parameters=learner.size,
             exchanged=self.engine.exchanged,
+            cut=self.limit.over,
         )
-        if self.engine.rank == 0:
+        if self.engine.rank == 0 and not outcome.cut:
             _note(self.job, self.key, outcome)
-        if self.checkpoints is not None:
-            self.checkpoints.clear()
+        if self.checkpoints is not None and not outcome.cut:
+            self.checkpoints.clear()  # one that was cut goes on from there, if it is given more time
         return outcome
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from cortigraph.graph.errors import CortigraphError, InputError
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.clock import Clock
 from cortigraph.train.data.dataset import Dataset
 from cortigraph.train.engine import Engine, join, open_engine
 from cortigraph.train.errors import DivergedError, PausedError
@@ -124,6 +125,7 @@ def _fit(request: dict[str, Any], number: int, engine: Engine, spool: Spool, fea
         torch_threads=request["threads"],
         features=features,
         paused=spool.file(number, "pause").exists,
+        clock=Clock.like(request["clock"]),
     )
     return {"outcome": outcome.to_json()}
 

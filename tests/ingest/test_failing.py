@@ -79,8 +79,8 @@ def people(numbers, mail="{}@x", name="N{}", kind="Person", age="1"):
 def elements(store):
     """Everything but the ledger's own, as it is, vectors and numbers of batches included."""
     nodes = store.read(
-        "MATCH (n) WHERE NOT n:Migration|Batch|Source|Lease RETURN labels(n) AS l, properties(n) AS p, elementId(n) AS id "
-        "ORDER BY p.key"
+        "MATCH (n) WHERE NOT n:Migration|Batch|Source|Lease "
+        "RETURN labels(n) AS l, properties(n) AS p, elementId(n) AS id ORDER BY p.key"
     )
     edges = store.read(
         "MATCH (a)-[r]->(b) WHERE NOT a:Batch RETURN a.key AS a, type(r) AS t, properties(r) AS p, b.key AS b "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import torch
 from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.regions import WeightStore
 from cortigraph.regions.pathway import Pathway
+from cortigraph.train import clock
 from cortigraph.train import samples as samples_module
 from cortigraph.train.augment import augment
 from cortigraph.train.data import Dataset, decode_inputs
@@ -205,7 +208,9 @@ def test_the_learning_rate_stays_in_its_bounds(schedule: str) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from cortigraph.regions import WeightStore
+from cortigraph.train import clock
 from cortigraph.train import samples as samples_module
 from cortigraph.train.launch import trainer
 from cortigraph.train.job import TrainJob
@@ -249,3 +254,33 @@ def test_a_checkpoint_of_another_job_is_no_checkpoint(dataset: Dataset, store: W
     (tmp_path / "a" / "checkpoint.safetensors").write_bytes(b"damaged")
     (tmp_path / "a" / "outcome.json").write_text("damaged")
     assert run(job_of(dataset, tmp_path / "a"), store).trained == first.trained
+
+
+def test_time_ends_an_epoch_and_what_was_learned_is_kept(
+    dataset: Dataset, store: WeightStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()  # time passes whenever it is looked at, and not otherwise
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: next(looks) * 0.01))
+    settings = TrainSettings(epochs=50, patience=50, batch=1)
+    job = job_of(dataset, tmp_path / "work", settings=settings)
+    seen: list[Epoch] = []
+    cut = fit(job, SingleEngine(), store, seen.append, clock=clock.Clock(0.5))
+    assert cut.cut
+    assert 0 < cut.epochs < 50
+    assert cut.metrics["valid"]["accuracy"] == seen[cut.best_epoch - 1].watch["accuracy"]
+    assert all(store.has(weights) for weights in cut.weights.values())
+    assert next(looks) * 0.01 < 0.7
+    whole = fit(job.model_copy(update={"settings": settings.model_copy(update={"epochs": 2})}), SingleEngine(), store)
+    assert (whole.cut, whole.epochs) == (False, 2)
+
+
+def test_a_job_that_was_cut_goes_on_when_it_is_given_more_time(
+    dataset: Dataset, store: WeightStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: next(looks) * 0.01))
+    job = job_of(dataset, tmp_path / "work", settings=TrainSettings(epochs=3, patience=3, batch=1))
+    first = fit(job, SingleEngine(), store, clock=clock.Clock(0.2))
+    assert first.cut
+    later = fit(job, SingleEngine(), store)
+    assert (later.cut, later.epochs) == (False, 3)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from cortigraph.graph.bulk import Edges, Nodes
     from cortigraph.graph.store import Store
-    from cortigraph.tables.base import Progress
     from cortigraph.ingest.work import Batch
+    from cortigraph.tables.base import Progress
 
 __all__ = ["FirstLoad", "loads_first"]
 

@@ -20,13 +20,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_va
 
 from cortigraph.graph._values import checked_rows
 from cortigraph.graph.errors import InputError
+from cortigraph.tables.written import written
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from cortigraph.tables.base import Block
 
-__all__ = ["FILE", "Cell", "CellField", "texts"]
+__all__ = ["FILE", "Cell", "CellField"]
 
 FILE = ":file"  # in a template, the name of the row's file
 _HOLE = re.compile(r"\{([^{}]+)\}")
@@ -137,7 +138,7 @@ class Cell(BaseModel):
             offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
             each = self._shaped(pc.list_flatten(found))
             return pa.ListArray.from_arrays(offsets, each, mask=found.is_null())
-        found = texts(found)
+        found = written(found)
         if self.before is not None:
             found = pc.list_element(pc.split_pattern(found, self.before, max_splits=1), 0)
         if self.after is not None:
@@ -151,18 +152,6 @@ class Cell(BaseModel):
 
 
 CellField = Annotated[Cell, BeforeValidator(Cell.parse)]
-
-
-def texts(column: pa.Array) -> pa.Array:
-    """A column as text: what keys and types are made of. A number that is whole has no decimal point."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_string(column.type):
-        return column
-    if pa.types.is_floating(column.type) and bool(pc.all(pc.equal(column, pc.round(column))).as_py()):
-        column = pc.cast(column, pa.int64(), safe=False)
-    return pc.cast(column, pa.string())
 
 
 def _file_name(block: Block) -> pa.Array:
@@ -183,7 +172,7 @@ def _filled(template: str, block: Block) -> pa.Array:
     parts: list[Any] = []
     at = 0
     for hole in _HOLE.finditer(template):
-        filled = _file_name(block) if hole[1] == FILE else texts(block.table.column(hole[1]))
+        filled = _file_name(block) if hole[1] == FILE else written(block.table.column(hole[1]))
         parts += [pa.scalar(template[at : hole.start()], pa.string()), filled]
         at = hole.end()
     parts.append(pa.scalar(template[at:], pa.string()))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
+from cortigraph.tables.names import lacking
 
 if TYPE_CHECKING:
     from cortigraph.ingest.job import Job, Place
@@ -44,12 +44,11 @@ def check_columns(job: Job, sources: Mapping[str, Source]) -> None:
     Raises:
         InputError: Everything that is wrong, by line.
     """
-    known = {name: source.columns() for name, source in sources.items()}
     wrong = [
-        f"{job.where(place)}: source {source!r} has no column {column!r}; {_hint(column, known[source])}"
+        f"{job.where(place)}: source {source!r} has {problem}"
         for place, source, columns in _read(job)
         for column in columns
-        if column not in known[source]
+        if (problem := lacking(column, sources[source])) is not None
     ]
     wrong += _unknown_embedded(job)
     if wrong:
@@ -76,8 +75,3 @@ def _unknown_embedded(job: Job) -> Iterator[str]:
             if name not in given:
                 place = ("nodes", number, "embed" if name in mapping.embed else "weak")
                 yield f"{job.where(place)}: no mapping gives {mapping.label} a property {name!r}; name one of those"
-
-
-def _hint(column: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(column, known, n=3)
-    return f"did you mean {', '.join(near)}?" if near else f"there are: {', '.join(known[:30]) or 'none'}"

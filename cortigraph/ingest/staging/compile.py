@@ -13,8 +13,9 @@ import numpy as np
 
 from cortigraph.graph.names import flaw, instead, label_problem, type_problem
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
-from cortigraph.ingest.spec.cells import Cell, texts
+from cortigraph.ingest.spec.cells import Cell
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
+from cortigraph.tables.written import unwritable, written
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,7 +111,7 @@ class Compiler:
 
         rows = block.table.num_rows
         keep = _wanted(mapping, block)
-        kind = texts(mapping.type.of(block)) if isinstance(mapping.type, Cell) else pa.repeat(mapping.type, rows)
+        kind = written(mapping.type.of(block)) if isinstance(mapping.type, Cell) else pa.repeat(mapping.type, rows)
         if isinstance(mapping.type, Cell):
             keep &= self._allowed(mapping, mapping.type, kind, block, keep)
         start, end = (self._end(each, block) for each in (mapping.start, mapping.end))
@@ -118,7 +119,7 @@ class Compiler:
         keep &= self._usable(mapping.end.key, end, block, keep)
         key = pa.nulls(rows, pa.string())
         if mapping.key is not None:
-            key = texts(mapping.key.of(block))
+            key = written(mapping.key.of(block))
             keep &= self._usable(mapping.key, key, block, keep)
         columns = {":type": kind.cast(pa.string()), ":start": start, ":end": end, ":key": key}
         columns |= self._properties(mapping.properties, block)
@@ -158,7 +159,7 @@ class Compiler:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        key = texts(cell.of(block))
+        key = written(cell.of(block))
         if area is None:
             return key
         return pc.binary_join_element_wise(pa.scalar(area), key, pa.scalar("/"))
@@ -177,18 +178,29 @@ class Compiler:
             if pa.types.is_list(given.type):
                 return given
             offsets = np.concatenate([[0], np.cumsum(given.is_valid().to_numpy(zero_copy_only=False))])
-            return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), texts(given.drop_null()))
+            return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), written(given.drop_null()))
         return pa.array([list(mapping.labels)] * block.table.num_rows, pa.list_(pa.string()))
 
     def _usable(self, cell: Cell, key: pa.Array, block: Block, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which keys can be keys; the others are rejected."""
         import pyarrow.compute as pc
 
+        asked = asked & self._writable(cell, block, asked)
         size = pc.fill_null(pc.binary_length(key), 0).to_numpy(zero_copy_only=False)
-        fine: NDArray[np.bool_] = (size > 0) & (size <= LONGEST_KEY)
+        fine: NDArray[np.bool_] = asked & (size > 0) & (size <= LONGEST_KEY)
         for row in np.flatnonzero(asked & ~fine):
             reason = "is empty; a key must name something" if not size[row] else _too_long(int(size[row]))
             self._reject(block, int(row), str(cell), key[int(row)].as_py(), reason)
+        return fine
+
+    def _writable(self, cell: Cell, block: Block, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows' values can be written so that different ones stay different; the others are rejected."""
+        fine: NDArray[np.bool_] = np.ones(block.table.num_rows, dtype=bool)
+        for column in cell.columns():
+            for row, reason in unwritable(block.table.column(column)).items():
+                fine[row] = False
+                if asked[row]:
+                    self._reject(block, row, column, block.table.column(column)[row].as_py(), reason)
         return fine
 
     def _allowed(
@@ -197,7 +209,8 @@ class Compiler:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        fine = self._named(cell, kind, type_problem, "type", block, asked)
+        asked = asked & self._writable(cell, block, asked)
+        fine = asked & self._named(cell, kind, type_problem, "type", block, asked)
         if mapping.types is None:
             return fine
         known: NDArray[np.bool_] = pc.is_in(kind, pa.array(mapping.types, pa.string())).to_numpy(zero_copy_only=False)
@@ -271,6 +284,6 @@ def _wanted(mapping: NodeMapping | EdgeMapping, block: Block) -> NDArray[np.bool
         keep &= block.table.column(column).is_valid().to_numpy(zero_copy_only=False)
     for column, wanted in mapping.where.items():
         values = [wanted] if isinstance(wanted, str) else list(wanted)
-        found = pc.is_in(texts(block.table.column(column)), pa.array(values, pa.string()))
+        found = pc.is_in(written(block.table.column(column)), pa.array(values, pa.string()))
         keep &= found.to_numpy(zero_copy_only=False)
     return keep

@@ -72,11 +72,14 @@ def stage(
         RejectedError: More rows are wrong than may be.
     """
     nodes, edges = mappings
-    used = {mapping.source for mapping in (*nodes, *edges)}
+    used: dict[str, dict[str, None]] = {}
+    for mapping in (*nodes, *edges):
+        columns = used.setdefault(mapping.source, {})
+        columns |= dict.fromkeys(column for _, cell in mapping.cells() for column in cell.columns())
     compiler = Compiler(nodes, edges, sources, rejects)
     for name, source in sources.items():
         if name in used:
-            compiler.take(source.blocks(rejects, progress))
+            compiler.take(source.blocks(rejects, progress, list(used[name])))
     staged = Staged()
     for node in nodes:
         staged.weak.setdefault(NodeKind(node.label), set()).update(node.weak)

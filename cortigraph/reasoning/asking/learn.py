@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,8 +19,10 @@ from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.calibration import calibrate
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint, training_name
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import VALIDATION
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.train import Told, checked_settings, train
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 if TYPE_CHECKING:
     from cortigraph.graph.home import Home
@@ -46,11 +47,13 @@ def learn(
     progress: Callable[[Told], None] | None = None,
     start: tuple[Reasoner, str] | None = None,
     cluster: Cluster | None = None,
+    shown: OnPart = ignore,
 ) -> Shelved:
     """Trains a reasoner on the graph as it is now, and keeps it.
 
     A twentieth of the facts is held out, to find when to stop and what scores are worth; the same facts each time,
-    however the graph grows. A training that was killed goes on after its last epoch.
+    however the graph grows. A training that was killed goes on after its last epoch. Where the settings say `seconds`,
+    these are for all of it: reading the graph, training, validation and calibration.
 
     Args:
         store: Whose graph, and where the reasoner is registered.
@@ -63,12 +66,14 @@ def learn(
         progress: Told now and then.
         start: A reasoner of the same kind to go on from, and its hash.
         cluster: Several workers train it together; this process alone, if left out.
+        shown: Told all the time how far it is.
 
     Raises:
         InputError: Settings are wrong, or the graph has no facts.
         UnknownKeyError: There is no such kind of reasoner.
     """
     settings = checked_settings(kind, choices).model_dump()
+    clock = Clock(settings["seconds"])
     knowledge = know(store, home, selection)
     facts, held_out = split(knowledge.facts)
     if not len(facts):
@@ -77,7 +82,7 @@ def learn(
         begun(facts, held_out)
     training = training_name(kind, settings, [(facts, held_out)], start[1] if start else "")
     checkpoint = Checkpoint(home.work / "reason" / f"{training[:32]}.safetensors", training)
-    best, began = 0.0, time.monotonic()
+    best = 0.0
 
     def watch(told: Told) -> None:
         nonlocal best
@@ -86,10 +91,10 @@ def learn(
             progress(told)
 
     reasoner = train(
-        kind, facts, held_out, settings, watch, start=start[0] if start else None, checkpoint=checkpoint,
-        cluster=cluster,
+        kind, facts, held_out, settings, watch, start=start[0] if start else None,
+        checkpoint=checkpoint, cluster=cluster, shown=shown, clock=clock,
     )  # fmt: skip
-    calibration = calibrate(reasoner, facts, held_out)
+    calibration = calibrate(reasoner, facts, held_out, seconds=clock.part(VALIDATION), shown=shown)
     about = {
         "graph": str(knowledge.selection),
         "graph_version": knowledge.version,
@@ -98,7 +103,7 @@ def learn(
         "facts": len(knowledge.facts),
         "held_out": len(held_out),
         "valid_mrr": round(best, 4),
-        "seconds": round(time.monotonic() - began, 2),
+        "seconds": round(clock.elapsed, 2),
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "started_from": start[1] if start else "",
         "settings": settings,
@@ -117,6 +122,7 @@ def refresh(
     choices: Mapping[str, Any] | None = None,
     begun: Begun | None = None,
     progress: Callable[[Told], None] | None = None,
+    shown: OnPart = ignore,
 ) -> Shelved:
     """Trains a reasoner further on the graph as it is now, from where it was.
 
@@ -129,6 +135,7 @@ def refresh(
         choices: Settings that differ from those it was trained with, such as `epochs`.
         begun: As for `learn`.
         progress: As for `learn`.
+        shown: As for `learn`.
 
     Raises:
         UnknownKeyError: The graph knows no such reasoner.
@@ -147,6 +154,7 @@ def refresh(
         begun=begun,
         progress=progress,
         start=(found.reasoner, kept.weights),
+        shown=shown,
     )
 
 

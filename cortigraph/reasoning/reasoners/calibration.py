@@ -8,7 +8,7 @@ probability are that answer. As in every graph, what nobody has told counts as f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from cortigraph.reasoning.reasoners.base import Reasoner, Scores
 from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 __all__ = ["Calibration", "Floats", "calibrate", "calibration_error", "shares"]
 
@@ -26,6 +27,7 @@ Floats = NDArray[np.float64]
 _LOWEST = -50.0  # logits below this are as good as impossible
 _GRID = 4000
 _STEPS = 60
+_FEW = 8  # queries at a time, where the clock is looked at in between
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,15 @@ def shares(scores: Scores, known: Rows) -> Floats:
 
 
 def calibrate(
-    reasoner: Reasoner, facts: Facts, held_out: Rows, *, also: Rows | None = None, most: int = 1000, seed: int = 0
+    reasoner: Reasoner,
+    facts: Facts,
+    held_out: Rows,
+    *,
+    also: Rows | None = None,
+    most: int = 1000,
+    seed: int = 0,
+    seconds: float | None = None,
+    shown: OnPart = ignore,
 ) -> Calibration:
     """Learns what a reasoner's scores are worth.
 
@@ -102,10 +112,14 @@ def calibrate(
         also: What else is true, and left out as known answers are.
         most: So many are asked for at most, drawn by the seed, in both directions.
         seed: Of the draw.
+        seconds: That it may take; fewer are asked for where there would be no time for more.
+        shown: Told how far it is.
     """
     if not len(held_out):
         return Calibration()
-    logits, true, false = _counted(reasoner, facts, held_out, also, most, seed)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:most])
+    asked = _asked(reasoner, facts, held_out, also, chosen, Clock(seconds), shown)
+    logits, true, false = _counted(asked)
     slope, offset = 1.0, 0.0
     ridge = np.diag([1.0, 1e-3])  # a few facts can't move the slope far from 1
     for _ in range(_STEPS):  # Newton's steps
@@ -160,16 +174,13 @@ def calibration_error(
     return float(np.sum(gaps) / len(order))
 
 
-def _counted(
-    reasoner: Reasoner, facts: Facts, held_out: Rows, also: Rows | None, most: int, seed: int
-) -> tuple[Floats, Floats, Floats]:
+def _counted(asked: Iterable[tuple[Floats, NDArray[np.bool_]]]) -> tuple[Floats, Floats, Floats]:
     """How many entities with each logit are answers, and how many are not; on a grid, so that all of them fit."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:most])
     edges = np.linspace(_LOWEST, -_LOWEST, _GRID + 1)
     true, false, total = np.zeros(_GRID), np.zeros(_GRID), np.zeros(_GRID)
-    for logits, answers in _asked(reasoner, facts, held_out, also, chosen):
-        asked = ~np.isnan(logits)
-        logits, answers = logits[asked], answers[asked]
+    for logits, answers in asked:
+        known = np.isnan(logits)
+        logits, answers = logits[~known], answers[~known]
         cells = np.clip(np.searchsorted(edges, logits, side="right") - 1, 0, _GRID - 1)
         true += np.bincount(cells[answers], minlength=_GRID)
         false += np.bincount(cells[~answers], minlength=_GRID)
@@ -179,7 +190,13 @@ def _counted(
 
 
 def _asked(
-    reasoner: Reasoner, facts: Facts, held_out: Rows, also: Rows | None, chosen: Rows | None = None
+    reasoner: Reasoner,
+    facts: Facts,
+    held_out: Rows,
+    also: Rows | None,
+    chosen: Rows | None = None,
+    clock: Clock | None = None,
+    shown: OnPart = ignore,
 ) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
     """For each different query of held-out facts the logits of entities, and which are answers; known ones are NaN."""
     relations = len(facts.relations)
@@ -187,8 +204,11 @@ def _asked(
     queries = np.unique(np.concatenate([some, inverse(some, relations)])[:, :2], axis=0)
     told = facts.triples if also is None else np.concatenate([facts.triples, also])
     known, true = Known(told, relations), Known(held_out, relations)
-    for start in range(0, len(queries), reasoner.batch):
-        part = np.ascontiguousarray(queries[start : start + reasoner.batch])
+    batch = reasoner.batch
+    if clock is not None and clock.seconds is not None:  # it may end anywhere: then after some from all over
+        queries, batch = np.random.default_rng(0).permutation(queries), min(_FEW, batch)
+    for start in range(0, len(queries), batch):
+        part = np.ascontiguousarray(queries[start : start + batch])
         scores = reasoner.score(facts, part)
         (first, others), (begin, right) = known.of(part), true.of(part)
         for row in range(len(part)):
@@ -197,6 +217,9 @@ def _asked(
             answer[right[begin[row] : begin[row + 1]]] = True
             logits[own] = np.nan
             yield logits, answer
+        shown("calibrating, queries", min(start + batch, len(queries)), len(queries))
+        if clock is not None and clock.left <= 0:
+            return
 
 
 def _logistic(values: Floats) -> Floats:

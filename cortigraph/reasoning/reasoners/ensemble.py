@@ -19,6 +19,7 @@ from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.base import Limits, Reasoner, Scores, check_queries
 from cortigraph.reasoning.reasoners.evaluate import Known
 from cortigraph.reasoning.reasoners.facts import Facts, inverse, renumbered
+from cortigraph.reasoning.reasoners.pace import seconds_a_query, spread
 from cortigraph.reasoning.reasoners.structure import Rows
 
 if TYPE_CHECKING:
@@ -125,7 +126,14 @@ def log_shares(scores: Scores) -> Scores:
 
 
 def train_ensemble(
-    members: Sequence[Reasoner], facts: Facts, valid: Rows, *, most: int = 5000, batch: int = 64, seed: int = 0
+    members: Sequence[Reasoner],
+    facts: Facts,
+    valid: Rows,
+    *,
+    most: int = 5000,
+    batch: int = 64,
+    seed: int = 0,
+    seconds: float | None = None,
 ) -> Ensemble:
     """Learns how much to trust each member.
 
@@ -136,17 +144,26 @@ def train_ensemble(
         most: So many are used at most, drawn by the seed.
         batch: Queries at a time.
         seed: Of the draw.
+        seconds: That it may take; fewer facts are used where there would be no time for more.
 
     Raises:
         InputError: There are no members.
     """
     with _on_device(members):
-        return _learned(members, facts, valid, most, batch, seed)
+        return _learned(members, facts, valid, most, batch, seed, seconds)
 
 
-def _learned(members: Sequence[Reasoner], facts: Facts, valid: Rows, most: int, batch: int, seed: int) -> Ensemble:
+def _learned(
+    members: Sequence[Reasoner], facts: Facts, valid: Rows, most: int, batch: int, seed: int, seconds: float | None
+) -> Ensemble:
     count, draw = len(facts.relations), np.random.default_rng(seed)
     asked = facts.triples[draw.permutation(len(facts))[:_SCALED_BY], :2]
+    if seconds is not None and members:
+        # A third of the time says how far scores lie apart, a third what they are worth, and a third learns from that.
+        each = seconds / 3
+        a_query = sum(seconds_a_query(member, facts, asked) for member in members)
+        asked = spread(asked, each, a_query)
+        most = min(most, len(spread(valid, each, 2 * a_query)))
     scales = _scales(members, facts, [asked[start : start + batch] for start in range(0, len(asked), batch)])
     if not members or not len(valid):
         return Ensemble(members, facts.relations, np.tile(1 / scales, (2 * count + 1, 1)))

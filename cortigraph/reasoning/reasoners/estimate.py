@@ -26,18 +26,19 @@ class Estimate:
 
     Args:
         seconds: At most, to the last epoch or the time that the settings allow; it ends before where it gets no better.
-        bytes: Of memory, of the whole process.
         epochs: So many at most.
+        bytes: Of memory, of the whole process; None where the settings say the time, so that no step was tried.
     """
 
     seconds: float
-    bytes: int
     epochs: int
+    bytes: int | None
 
     def __str__(self) -> str:
         minutes, hours = self.seconds / 60, self.seconds / 3600
         told = f"{self.seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
-        return f"at most about {told} for {self.epochs} epochs, and {self.bytes / 2**30:.1f} GB of memory"
+        memory = "" if self.bytes is None else f", and {self.bytes / 2**30:.1f} GB of memory"
+        return f"at most about {told} for {self.epochs} epochs{memory}"
 
 
 def estimate(
@@ -47,7 +48,7 @@ def estimate(
     choices: Mapping[str, Any] | None = None,
     also: Sequence[tuple[Facts, Rows]] = (),
 ) -> Estimate:
-    """Tries a few steps and says what all of them will take.
+    """Tries a few steps and says what all of them will take; where the settings say that, nothing is tried.
 
     Args:
         name: Kind of reasoner.
@@ -61,10 +62,14 @@ def estimate(
         InputError: Settings are wrong; all of them are listed.
     """
     settings: Any = checked_settings(name, choices)
-    if name == "ensemble":
-        each = [estimate(kind, facts, valid, own) for kind, own in settings.each()]
-        return Estimate(sum(one.seconds for one in each), each[-1].bytes, sum(one.epochs for one in each))
-    limit, both, batch = settings.seconds, 2 * sum(map(len, (facts, *(each for each, _ in also)))), settings.batch
+    members = list(settings.each()) if name == "ensemble" else []
+    if settings.seconds:
+        epochs = sum(own["epochs"] for _, own in members) if members else settings.epochs
+        return Estimate(settings.seconds, epochs, None)
+    if members:
+        each = [estimate(kind, facts, valid, own) for kind, own in members]
+        return Estimate(sum(one.seconds for one in each), sum(one.epochs for one in each), each[-1].bytes)
+    both, batch = 2 * sum(map(len, (facts, *(each for each, _ in also)))), settings.batch
     nothing = facts.triples[:0]
     if name in ("path", "foundation"):
         # The first steps compile and fill caches; the second trial is what the rest will be like.
@@ -82,7 +87,7 @@ def estimate(
         step = told[-1].seconds if told else 0.0
         checks = settings.epochs // settings.every
     seconds = steps * step + checks * _watching(tried, facts, valid[: settings.watched])
-    return Estimate(min(seconds, limit) if limit else seconds, _peak(), settings.epochs)
+    return Estimate(seconds, settings.epochs, _peak())
 
 
 def _tried(name: str, facts: Facts, valid: Rows, settings: Mapping[str, Any]) -> tuple[list[Told], Reasoner]:

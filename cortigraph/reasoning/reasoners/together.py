@@ -15,8 +15,12 @@ from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.train import Told, train
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 __all__ = ["EnsembleSettings", "train_members"]
+
+_WEIGHING = 0.1  # share of a limited time in which it is learned how much each member is worth
+_LEAST_SECONDS = 0.1
 
 
 class EnsembleSettings(BaseModel):
@@ -29,6 +33,7 @@ class EnsembleSettings(BaseModel):
         complex: Of members of this kind.
         rotate: Of members of this kind.
         transe: Of members of this kind.
+        seconds: For all of them together; members share alike what there is, unless a member has `seconds` of its own.
         seed: Of the first member; the next ones have the next.
     """
 
@@ -42,6 +47,7 @@ class EnsembleSettings(BaseModel):
     complex: ComplExSettings = ComplExSettings()
     rotate: DistanceSettings = DistanceSettings()
     transe: DistanceSettings = DistanceSettings()
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="before")
@@ -76,6 +82,7 @@ def train_members(
     *,
     start: Ensemble | None = None,
     checkpoint: Checkpoint | None = None,
+    shown: OnPart = ignore,
 ) -> Ensemble:
     """Trains an ensemble.
 
@@ -86,6 +93,7 @@ def train_members(
         progress: Told by each member.
         start: Goes on from its members.
         checkpoint: Where members keep their state, each beside it; those that are done are not trained again.
+        shown: Told how far each member is.
 
     Raises:
         InputError: There are no facts, or `start` has other members.
@@ -93,7 +101,7 @@ def train_members(
     if start is not None and tuple(member.name for member in start.members) != settings.members:
         there = ",".join(member.name for member in start.members)
         raise InputError(f"the members are {','.join(settings.members)} here, {there} there; they must be the same")
-    members, kept = [], []
+    members, kept, clock = [], [], Clock(settings.seconds)
     for number, (kind, own) in enumerate(settings.each()):
         place = None
         if checkpoint is not None:
@@ -101,8 +109,12 @@ def train_members(
             place = Checkpoint(path, f"{checkpoint.training}.{number}")
             kept.append(place)
         begun = start.members[number] if start is not None else None
-        members.append(train(kind, facts, valid, own, progress, start=begun, checkpoint=place))
-    ensemble = train_ensemble(members, facts, valid, seed=settings.seed)
+        if settings.seconds is not None and own["seconds"] is None:
+            shared = clock.left - _WEIGHING * settings.seconds
+            own["seconds"] = max(_LEAST_SECONDS, shared / (len(settings.members) - number))
+        members.append(train(kind, facts, valid, own, progress, start=begun, checkpoint=place, shown=shown))
+    seconds = None if settings.seconds is None else max(_LEAST_SECONDS, min(clock.left, _WEIGHING * settings.seconds))
+    ensemble = train_ensemble(members, facts, valid, seed=settings.seed, seconds=seconds)
     for each in kept:
         each.done()
     return ensemble

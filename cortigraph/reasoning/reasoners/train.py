@@ -11,7 +11,9 @@ from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.reasoning.reasoners.base import Reasoner
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import in_time
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 
 if TYPE_CHECKING:
     from cortigraph.train.cluster import Cluster
@@ -69,6 +71,8 @@ def train(
     also: Sequence[tuple[Facts, Rows]] = (),
     cluster: Cluster | None = None,
     engine: Engine | None = None,
+    shown: OnPart = ignore,
+    clock: Clock | None = None,
 ) -> Reasoner:
     """Trains a reasoner.
 
@@ -83,6 +87,8 @@ def train(
         also: Other graphs that a foundation learns from, with what is held out of each.
         cluster: Has several workers train it together; here alone, if left out.
         engine: Where this process is one of those workers, its rank.
+        shown: Told all the time how far it is.
+        clock: Of more than the training, which then leaves some of the time to calibrate and to save in.
 
     Raises:
         UnknownKeyError: There is none of that name.
@@ -90,42 +96,46 @@ def train(
             reasoner is no foundation; or what it shall go on from is of another kind.
     """
     settings: Any = checked_settings(name, choices)
-    begun: Any = start
     if also and name != "foundation":
         raise InputError(f"{name!r} learns from one graph, got {len(also) + 1}; choose 'foundation' for several")
     if start is not None and start.name != name:
         raise InputError(f"{name!r} can go on from one of its kind only, got {start.name!r}")
+    graphs = [(facts, valid), *also]
     if cluster is not None and cluster.chosen() != "single":
         from cortigraph.reasoning.reasoners.workers import train_together
 
         told: Any = progress or (lambda told: None)
-        return train_together(cluster, name, [(facts, valid), *also], settings.model_dump(), told, start, checkpoint)
+        return train_together(cluster, name, graphs, settings.model_dump(), told, start, checkpoint, shown, clock)
+    fit = _fit(name)  # imports torch, which is part of the time that there is
+    common = {"progress": progress, "start": start, "checkpoint": checkpoint, "shown": shown}
+    return fit(graphs, in_time(settings, clock), engine, common)
+
+
+def _fit(name: str) -> Callable[..., Reasoner]:
+    """What trains a kind: given graphs, settings, engine and what all take alike."""
     if name == "path":
         from cortigraph.reasoning.reasoners.path.training import train_path
 
-        return train_path(facts, valid, settings, progress, start=begun, checkpoint=checkpoint, engine=engine)
+        return lambda graphs, settings, engine, common: train_path(
+            graphs[0][0], graphs[0][1], settings, engine=engine, **common
+        )
     if name == "foundation":
         from cortigraph.reasoning.reasoners.path.training import train_foundation
 
-        return train_foundation(
-            [(facts, valid), *also], settings, progress, start=begun, checkpoint=checkpoint, engine=engine
-        )
+        return lambda graphs, settings, engine, common: train_foundation(graphs, settings, engine=engine, **common)
     if name == "ensemble":
         from cortigraph.reasoning.reasoners.together import train_members
 
-        return train_members(facts, valid, settings, progress, start=begun, checkpoint=checkpoint)
+        return lambda graphs, settings, engine, common: train_members(graphs[0][0], graphs[0][1], settings, **common)
     if name == "complex":
         from cortigraph.reasoning.reasoners.embedding.softmax import train_complex
 
-        return train_complex(facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint)
+        return lambda graphs, settings, engine, common: train_complex(graphs[0][0], graphs[0][1], settings, **common)
     from cortigraph.reasoning.reasoners.embedding.adversarial import train_distance
     from cortigraph.reasoning.reasoners.embedding.distance import Distance, RotatE, TransE
 
     kind: type[Distance] = RotatE if name == "rotate" else TransE
-    found: Reasoner = train_distance(
-        kind, facts, valid, settings, start=begun, progress=progress, checkpoint=checkpoint
-    )
-    return found
+    return lambda graphs, settings, engine, common: train_distance(kind, graphs[0][0], graphs[0][1], settings, **common)
 
 
 def checked_settings(name: str, choices: Mapping[str, Any] | None = None) -> BaseModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from cortigraph.reasoning.reasoners.path.training import Progress
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.train import train
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.clock import Clock, OnPart, ignore
 from cortigraph.train.engine import Engine
 from cortigraph.train.launch import trainer
 from cortigraph.train.tasks import Report, task
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from cortigraph.train.cluster import Cluster
 
 __all__ = ["TOGETHER", "train_together"]
+
+_REPORT_SECONDS = 0.5
 
 TOGETHER = ("foundation", "path")  # the kinds that several workers can train
 
@@ -41,6 +45,8 @@ def train_together(
     progress: Callable[[Progress], None],
     start: Reasoner | None,
     checkpoint: Checkpoint | None,
+    shown: OnPart = ignore,
+    clock: Clock | None = None,
 ) -> Reasoner:
     """Trains a reasoner in a group of workers; the same as one worker makes of it, up to the order of summation.
 
@@ -52,6 +58,8 @@ def train_together(
         progress: Told at each validation.
         start: One to go on from.
         checkpoint: Where the state lies after each validation. A lost worker costs what was learned since.
+        shown: Told how far it is, now and then.
+        clock: As for `train`.
 
     Raises:
         InputError: This kind is trained by one worker.
@@ -74,11 +82,32 @@ def train_together(
             "graphs": len(graphs),
             "choices": dict(choices),
             "start": start is not None,
+            "clock": [*clock.face()] if clock is not None else [],
             "checkpoint": None if checkpoint is None else [str(checkpoint.path.resolve()), checkpoint.training],
         }
         with trainer(cluster, weights=WeightStore(folder / "weights"), modules=[__name__]) as training:
-            training.call("reason.train", arguments, lambda line: progress(Progress(**json.loads(line))))
+            training.call("reason.train", arguments, lambda line: _pass_on(json.loads(line), progress, shown))
         return artefact.load(folder / "trained").reasoner
+
+
+def _pass_on(told: Any, progress: Callable[[Progress], None], shown: OnPart) -> None:
+    if isinstance(told, list):
+        shown(*told)
+    else:
+        progress(Progress(**told))
+
+
+def _seldom(report: Report) -> OnPart:
+    """Reports how far it is, at most twice a second: each report is a line in a file."""
+    last = 0.0
+
+    def shown(what: str, done: int, whole: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _REPORT_SECONDS:
+            last = time.monotonic()
+            report(json.dumps([what, done, whole]))
+
+    return shown
 
 
 @task("reason.train")
@@ -94,6 +123,8 @@ def _train(engine: Engine, arguments: Mapping[str, JsonValue], report: Report) -
         checkpoint=Checkpoint(*asked["checkpoint"]) if asked["checkpoint"] else None,
         also=also,
         engine=engine,
+        shown=_seldom(report),
+        clock=Clock.like(asked["clock"]),
     )  # fmt: skip
     if engine.rank == 0:
         artefact.save(trained, folder / "trained")

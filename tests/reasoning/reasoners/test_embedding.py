@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from cortigraph.graph.errors import InputError, UnknownKeyError
-from cortigraph.reasoning.reasoners.embedding import watch
 from cortigraph.reasoning.reasoners.embedding.adversarial import AdversarialSteps, train_distance
 from cortigraph.reasoning.reasoners.embedding.closed import Closed
 from cortigraph.reasoning.reasoners.embedding.complex import ComplEx
@@ -26,6 +25,7 @@ from cortigraph.reasoning.reasoners.embedding.watch import Progress
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.triples import read_splits
+from cortigraph.train import clock
 from tests.train.real_data import DATA, needs_data
 
 from .made import ring, table
@@ -108,8 +108,9 @@ def test_it_stops_tells_and_keeps_the_best(train: Train) -> None:
 def test_time_is_kept(train: Train, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     facts, held = ring()
     told: list[Progress] = []
-    looks = itertools.count()  # half a second passes whenever the watch is looked at, wherever that is
-    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: next(looks) / 2))
+    looks = itertools.count()  # half a second passes whenever the clock is looked at, wherever that is
+    ticks = SimpleNamespace(monotonic=lambda: next(looks) / 2)
+    monkeypatch.setattr(clock, "time", ticks)
     train(facts, held, epochs=10**6, seconds=seconds, every=1000, progress=told.append)
     assert 0 < len(told) < 10
     assert [moment.mrr is not None for moment in told] == [False] * (len(told) - 1) + [True]

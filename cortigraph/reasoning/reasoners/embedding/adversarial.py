@@ -16,10 +16,11 @@ from cortigraph.reasoning.reasoners.embedding.closed import Vectors
 from cortigraph.reasoning.reasoners.embedding.distance import Distance
 from cortigraph.reasoning.reasoners.embedding.names import Names
 from cortigraph.reasoning.reasoners.embedding.settings import DistanceSettings
-from cortigraph.reasoning.reasoners.embedding.watch import OnEpoch, Watch
+from cortigraph.reasoning.reasoners.embedding.watch import Late, OnEpoch, Watch, never
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.threads import compiled
+from cortigraph.train.clock import OnPart, ignore
 
 __all__ = ["AdversarialSteps", "train_distance"]
 
@@ -35,6 +36,7 @@ def train_distance(
     start: _Kind | None = None,
     progress: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
+    shown: OnPart = ignore,
 ) -> _Kind:
     """Trains RotatE or TransE.
 
@@ -46,6 +48,7 @@ def train_distance(
         start: Goes on from the vectors that this one has of what the facts name.
         progress: Told after each epoch.
         checkpoint: Where the state lies after each epoch; what is there already is gone on from.
+        shown: Told how far each epoch is.
 
     Raises:
         InputError: There are no facts.
@@ -65,13 +68,13 @@ def train_distance(
     scorer = _fresh(kind, facts, settings)
     if start is not None:
         scorer.take(start)
-    watch = Watch(scorer, facts, valid, settings, progress, checkpoint)
+    watch = Watch(scorer, facts, valid, settings, progress, checkpoint, shown)
     both = np.concatenate([facts.triples, inverse(facts.triples, len(facts.relations))])
     steps = AdversarialSteps(scorer, settings)
     generator = np.random.default_rng([settings.seed, 2])
     watch.holds(steps.memory, generator)
     for epoch in watch.epochs():
-        watch.done(epoch, steps.run(both, generator))
+        watch.done(epoch, steps.run(both, generator, watch.late))
     watch.finish()
     return scorer
 
@@ -105,23 +108,27 @@ class AdversarialSteps:
         """What Adagrad remembers."""
         return dict(zip(("entity.squares", "relation.squares"), self.squares, strict=True))
 
-    def run(self, triples: Rows, generator: np.random.Generator) -> float:
+    def run(self, triples: Rows, generator: np.random.Generator, late: Late = never) -> float:
         """One epoch.
 
         Args:
             triples: (any, 3), in all directions that shall be asked.
             generator: Draws order and negatives.
+            late: Whether it must end, after so many queries of so many.
 
         Returns:
             Mean loss of a query.
         """
         order, batch = generator.permutation(len(triples)), self._settings.batch
-        losses = 0.0
+        losses, done = 0.0, 0
         for begin in range(0, len(order), batch):
             taken = triples[order[begin : begin + batch]]
             shape = (len(taken), self._settings.negatives)
             losses += self.step(taken, generator.integers(0, len(self._scorer.entity), shape))
-        return losses / max(1, len(triples))
+            done += len(taken)
+            if late(done, len(order)):
+                break
+        return losses / max(1, done)
 
     def step(self, triples: Rows, negatives: Rows) -> float:
         """One step.

@@ -19,10 +19,11 @@ from cortigraph.reasoning.reasoners.embedding.closed import Vectors
 from cortigraph.reasoning.reasoners.embedding.complex import ComplEx, product
 from cortigraph.reasoning.reasoners.embedding.names import Names
 from cortigraph.reasoning.reasoners.embedding.settings import ComplExSettings
-from cortigraph.reasoning.reasoners.embedding.watch import OnEpoch, Watch
+from cortigraph.reasoning.reasoners.embedding.watch import Late, OnEpoch, Watch, never
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.threads import compiled
+from cortigraph.train.clock import OnPart, ignore
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +41,7 @@ def train_complex(
     start: ComplEx | None = None,
     progress: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
+    shown: OnPart = ignore,
 ) -> ComplEx:
     """Trains ComplEx-N3.
 
@@ -50,6 +52,7 @@ def train_complex(
         start: Goes on from the vectors that this one has of what the facts name.
         progress: Told after each epoch.
         checkpoint: Where the state lies after each epoch; what is there already is gone on from.
+        shown: Told how far each epoch is.
 
     Raises:
         InputError: There are no facts.
@@ -68,14 +71,14 @@ def train_complex(
     scorer = _fresh(facts, settings)
     if start is not None:
         scorer.take(start)
-    watch = Watch(scorer, facts, valid, settings, progress, checkpoint)
+    watch = Watch(scorer, facts, valid, settings, progress, checkpoint, shown)
     both = np.concatenate([facts.triples, inverse(facts.triples, len(facts.relations))])
     queries, steps = Queries(both, settings.together, settings.seed), SoftmaxSteps(scorer, settings)
     generator = np.random.default_rng([settings.seed, 2])
     watch.holds(steps.memory, generator)
     for epoch in watch.epochs():
         order = generator.permutation(len(queries))
-        watch.done(epoch, steps.run(queries, order))
+        watch.done(epoch, steps.run(queries, order, watch.late))
     watch.finish()
     return scorer
 
@@ -160,12 +163,13 @@ class SoftmaxSteps:
         """What Adagrad remembers."""
         return {"entity.squares": self.entity.squares, "relation.squares": self.relation.squares}
 
-    def run(self, queries: Queries, order: Rows) -> float:
+    def run(self, queries: Queries, order: Rows, late: Late = never) -> float:
         """One epoch.
 
         Args:
             queries: All of them.
             order: In which they are taken.
+            late: Whether it must end, after so many queries of so many.
 
         Returns:
             Mean loss of a fact.
@@ -175,6 +179,8 @@ class SoftmaxSteps:
             batch = queries.take(order[start : start + self._settings.batch])
             losses += self.step(batch)
             facts += len(batch.tails)
+            if late(min(start + self._settings.batch, len(order)), len(order)):
+                break
         return losses / max(1, facts)
 
     def step(self, batch: Batch) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,9 +12,11 @@ from cortigraph.reasoning.reasoners.embedding.closed import Closed, Vectors
 from cortigraph.reasoning.reasoners.embedding.settings import ClosedSettings
 from cortigraph.reasoning.reasoners.evaluate import Known, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import VALIDATION, seconds_a_query, spread
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 
-__all__ = ["OnEpoch", "Progress", "Watch"]
+__all__ = ["Late", "OnEpoch", "Progress", "Watch", "never"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class Progress:
 
 
 OnEpoch = Callable[[Progress], None]
+Late = Callable[[int, int], bool]
+"""Whether an epoch must end, after so many queries of so many."""
+
+
+def never(done: int, whole: int) -> bool:
+    """An epoch that may take as long as it takes."""
+    return False
 
 
 class Watch:
@@ -50,6 +58,7 @@ class Watch:
         settings: When to measure and to stop.
         progress: Told after each epoch.
         checkpoint: Where the state lies after each epoch; a scorer whose state is there gets it now.
+        shown: Told how far each epoch is.
     """
 
     def __init__(
@@ -60,7 +69,10 @@ class Watch:
         settings: ClosedSettings,
         progress: OnEpoch | None = None,
         checkpoint: Checkpoint | None = None,
+        shown: OnPart = ignore,
     ) -> None:
+        self._clock = Clock(settings.seconds)
+        self._shown = shown
         self._scorer, self._facts, self._settings, self._progress = scorer, facts, settings, progress
         generator = np.random.default_rng([settings.seed, 1])
         chosen = generator.permutation(len(valid))[: settings.watched]
@@ -69,7 +81,8 @@ class Watch:
         self._best: tuple[float, Vectors, Vectors] | None = None
         self._worse = self._done = 0
         self._over = False
-        self._began = time.monotonic()
+        self._epoch = self._done
+        self._closing = 0.0  # seconds that the last validation takes
         self._checkpoint = checkpoint
         self._memory: dict[str, Vectors] = {"entity": scorer.entity, "relation": scorer.relation}
         self._generator: np.random.Generator | None = None
@@ -91,18 +104,30 @@ class Watch:
         tensors, told = self._found
         generator.bit_generator.state = told["random"]
         self._worse, self._done = told["worse"], told["epoch"]
-        self._began -= told["seconds"]
+        self._clock = Clock(self._settings.seconds, spent=told["seconds"])
         if told["best"] is not None:
             self._best = (told["best"], tensors["best.entity"].numpy(), tensors["best.relation"].numpy())
         self._found = None
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs to be trained, from 1."""
-        self._over = self._late()
+        self._shorten()
+        self._over = self._clock.left <= 0
         for epoch in range(self._done + 1, self._settings.epochs + 1):
             if self._over or self._worse >= self._settings.patience:
                 return
+            self._epoch = epoch
             yield epoch
+
+    def late(self, done: int, whole: int) -> bool:
+        """Whether an epoch must end here, because there is only time to validate.
+
+        Args:
+            done: Queries that the epoch has asked.
+            whole: Of so many.
+        """
+        self._clock.tell(self._shown, "queries", (self._epoch - 1) * whole + done, self._settings.epochs * whole)
+        return self._clock.left <= self._closing
 
     def done(self, epoch: int, loss: float) -> None:
         """Notes that an epoch was trained.
@@ -111,12 +136,12 @@ class Watch:
             epoch: Which.
             loss: Its mean.
         """
-        self._over = self._late()  # asked once: an epoch after which there is none is always measured
+        # Asked once: an epoch after which there is none is always measured.
+        self._over = self._clock.left <= self._closing
         last = self._over or epoch == self._settings.epochs
         mrr = self._measure() if len(self._valid) and (last or epoch % self._settings.every == 0) else None
         if self._progress is not None:
-            seconds = time.monotonic() - self._began
-            self._progress(Progress(epoch, self._settings.epochs, loss, mrr, seconds))
+            self._progress(Progress(epoch, self._settings.epochs, loss, mrr, self._clock.elapsed))
         self._keep(epoch)
 
     def finish(self) -> None:
@@ -141,7 +166,7 @@ class Watch:
             "epoch": epoch,
             "worse": self._worse,
             "best": None if self._best is None else self._best[0],
-            "seconds": time.monotonic() - self._began,
+            "seconds": self._clock.elapsed,
             "random": self._generator.bit_generator.state,
         }
         self._checkpoint.save(tensors, told)
@@ -151,12 +176,21 @@ class Watch:
         return list(zip(("entity", "relation"), self._best[1:], strict=True))
 
     def _measure(self) -> float:
-        mrr = evaluate(self._scorer, self._facts, self._valid, self._known).mrr
+        def told(done: int, whole: int) -> None:
+            self._shown("validating, queries", done, whole)
+
+        mrr = evaluate(self._scorer, self._facts, self._valid, self._known, progress=told).mrr
         if self._best is None or mrr > self._best[0]:
             self._best, self._worse = (mrr, self._scorer.entity.copy(), self._scorer.relation.copy()), 0
         else:
             self._worse += 1
         return mrr
 
-    def _late(self) -> bool:
-        return self._settings.seconds is not None and time.monotonic() - self._began >= self._settings.seconds
+    def _shorten(self) -> None:
+        """Where time decides, a validation may take but a small part of it."""
+        seconds = self._settings.seconds
+        if seconds is None or not len(self._valid):
+            return
+        both = 2 * seconds_a_query(self._scorer, self._facts, self._valid[:, :2])
+        self._valid = spread(self._valid, VALIDATION * seconds, both)
+        self._closing = both * len(self._valid)

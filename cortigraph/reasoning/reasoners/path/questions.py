@@ -18,9 +18,11 @@ from torch.nn import functional
 from cortigraph.reasoning.reasoners.base import EXCLUDED
 from cortigraph.reasoning.reasoners.evaluate import Known, Metrics, evaluate
 from cortigraph.reasoning.reasoners.facts import Facts, inverse
+from cortigraph.reasoning.reasoners.pace import seconds_a_query, spread
 from cortigraph.reasoning.reasoners.path.reasoner import PathReasoner
 from cortigraph.reasoning.reasoners.path.settings import PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows, Structure
+from cortigraph.train.clock import OnPart, ignore
 from cortigraph.train.engine import Engine
 
 __all__ = ["Questions"]
@@ -85,13 +87,34 @@ class Questions:
             label_smoothing=self._settings.smoothing,
         )  # fmt: skip
 
-    def quality(self, reasoner: PathReasoner, engine: Engine) -> float | None:
+    def shorten(self, reasoner: PathReasoner, seconds: float, agreed: Callable[[float], float]) -> float:
+        """Watches no more held-out facts than can be ranked in so many seconds.
+
+        Args:
+            reasoner: Who is tried, to see how fast it answers.
+            seconds: For one look at all of them.
+            agreed: Makes of a worker's own number that of the first worker.
+
+        Returns:
+            The seconds that it will take.
+        """
+        if not len(self._watched):
+            return 0.0
+        both = 2 * agreed(seconds_a_query(reasoner, self._facts, self._watched[:, :2]))
+        self._watched = spread(self._watched, seconds, both)
+        return both * len(self._watched)
+
+    def quality(self, reasoner: PathReasoner, engine: Engine, shown: OnPart = ignore) -> float | None:
         """MRR of facts that are held out, each ranked by one of the workers; None where there are none."""
         if not len(self._watched):
             return None
         mine = self._watched[slice(*engine.slice(len(self._watched)))]
         none = np.zeros((0, 2), dtype=np.int64)
-        found = evaluate(reasoner, self._facts, mine, self._known).ranks if len(mine) else none
+
+        def told(done: int, whole: int) -> None:
+            shown("validating, queries", done, whole)
+
+        found = evaluate(reasoner, self._facts, mine, self._known, progress=told).ranks if len(mine) else none
         return Metrics(engine.gather(torch.from_numpy(found)).numpy()).mrr
 
     @cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ from cortigraph.graph.errors import InputError
 from cortigraph.reasoning.reasoners.allocator import keep_memory
 from cortigraph.reasoning.reasoners.checkpoint import Checkpoint
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.pace import VALIDATION
 from cortigraph.reasoning.reasoners.path.questions import Questions
 from cortigraph.reasoning.reasoners.path.reasoner import FoundationReasoner, PathReasoner
 from cortigraph.reasoning.reasoners.path.settings import FoundationSettings, PathSettings
 from cortigraph.reasoning.reasoners.structure import Rows
+from cortigraph.train.clock import Clock, OnPart, ignore
 from cortigraph.train.engine import Engine
 from cortigraph.train.single import SingleEngine
 
@@ -60,6 +61,7 @@ def train_path(
     start: PathReasoner | None = None,
     checkpoint: Checkpoint | None = None,
     engine: Engine | None = None,
+    shown: OnPart = ignore,
 ) -> PathReasoner:
     """Trains a path reasoner.
 
@@ -71,6 +73,7 @@ def train_path(
         start: Goes on from what this one has learned of the relations that both know.
         checkpoint: Where the state lies after each validation; what is there already is gone on from.
         engine: The rank that this process is, if several train it together; all of them call this alike.
+        shown: Told of every step.
 
     Returns:
         The reasoner in its best state.
@@ -89,7 +92,7 @@ def train_path(
     reasoner = PathReasoner(facts.relations, settings)
     if start is not None:
         reasoner.take(start)
-    _Training(reasoner, [(facts, valid)], settings, progress, checkpoint, engine).run()
+    _Training(reasoner, [(facts, valid)], settings, progress, checkpoint, engine, shown).run()
     return reasoner
 
 
@@ -101,6 +104,7 @@ def train_foundation(
     start: FoundationReasoner | None = None,
     checkpoint: Checkpoint | None = None,
     engine: Engine | None = None,
+    shown: OnPart = ignore,
 ) -> FoundationReasoner:
     """Trains a reasoner on several graphs at once, that will serve for others with relations of their own.
 
@@ -111,6 +115,7 @@ def train_foundation(
         start: Goes on from what this one has learned.
         checkpoint: Where the state lies after each validation; what is there already is gone on from.
         engine: The rank that this process is, if several train it together; all of them call this alike.
+        shown: Told of every step.
 
     Returns:
         The reasoner in its best state.
@@ -122,7 +127,7 @@ def train_foundation(
     reasoner = FoundationReasoner(settings)
     if start is not None:
         reasoner.take(start)
-    _Training(reasoner, graphs, settings, progress, checkpoint, engine).run()
+    _Training(reasoner, graphs, settings, progress, checkpoint, engine, shown).run()
     return reasoner
 
 
@@ -154,7 +159,9 @@ class _Training:
         progress: OnCheck | None,
         checkpoint: Checkpoint | None,
         engine: Engine | None,
+        shown: OnPart,
     ) -> None:
+        self._clock = Clock(settings.seconds)
         if not graphs or not all(len(facts) for facts, _ in graphs):
             raise InputError("there are no facts to train on")
         if settings.device == "cuda" and not torch.cuda.is_available():
@@ -163,7 +170,7 @@ class _Training:
             )
         self._reasoner, self._settings, self._checkpoint = reasoner, settings, checkpoint
         self._engine = engine or SingleEngine()
-        self._progress = progress or (lambda told: None)
+        self._progress, self._shown = progress or (lambda told: None), shown
         self._graphs = [Questions(facts, valid, settings, number) for number, (facts, valid) in enumerate(graphs)]
         self._steps = settings.epochs * sum(graph.steps for graph in self._graphs)
         weights = np.sqrt([len(graph) for graph in self._graphs])
@@ -187,16 +194,19 @@ class _Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed + 1)
             self._restore()
+            clock = Clock(settings.seconds, spent=state.seconds + self._clock.elapsed)
+            closing = self._shorten()
             asked = np.bincount(self._turns[: state.step], minlength=len(self._graphs))
-            began = time.monotonic() - state.seconds
             while state.step < self._steps and state.share < 1 and state.waited < settings.patience:
                 graph = int(self._turns[state.step])
                 losses.append(self._step(self._graphs[graph], int(asked[graph])))
                 asked[graph] += 1
                 state.step += 1
-                state.seconds = self._agreed(time.monotonic() - began)
-                late = state.seconds / settings.seconds if settings.seconds else 0.0
-                state.share = max(state.step / self._steps, late)
+                state.seconds = self._agreed(clock.elapsed)
+                # What is left when the last validation must begin is what there is to learn in.
+                late = state.seconds / max(settings.seconds - closing, 1e-9) if settings.seconds else 0.0
+                state.share = min(1.0, max(state.step / self._steps, late))
+                clock.tell(self._shown, "steps", state.step, self._steps)
                 if state.step % every == 0 or state.share >= 1:
                     mrr = self._validate()
                     self._progress(Progress(state.step, self._steps, float(np.mean(losses)), mrr, state.seconds))
@@ -217,6 +227,13 @@ class _Training:
         self._optimizer.step()
         return float(self._engine.reduce_sum(loss.detach()))
 
+    def _shorten(self) -> float:
+        """The seconds of a validation, where time decides: then it may take but a small part of it."""
+        if not self._settings.seconds:
+            return 0.0
+        share = VALIDATION * self._settings.seconds / len(self._graphs)
+        return sum(graph.shorten(self._reasoner, share, self._agreed) for graph in self._graphs)
+
     def _agreed(self, seconds: float) -> float:
         """The first rank's time, where time decides: all must stop at the same step."""
         if self._engine.size == 1 or not self._settings.seconds:
@@ -226,7 +243,11 @@ class _Training:
         return float(told)
 
     def _validate(self) -> float | None:
-        found = [mrr for graph in self._graphs if (mrr := graph.quality(self._reasoner, self._engine)) is not None]
+        found = [
+            mrr
+            for graph in self._graphs
+            if (mrr := graph.quality(self._reasoner, self._engine, self._shown)) is not None
+        ]
         return float(np.mean(found)) if found else None
 
     def _rate(self) -> float:
