@@ -214,6 +214,25 @@ def test_a_revert_that_the_server_refuses_leaves_the_batch_as_it_was(unique, hom
     assert batches(unique)[1].reason == ""
 
 
+def test_what_another_home_began_is_left_to_it(told, unique, home, ingest, monkeypatch):
+    with cut_off(monkeypatch, 4), pytest.raises(UnreachableError):
+        ingest(BAD[:-1])
+    batch = batches(unique)[-1].key
+    elsewhere = home.root / "elsewhere"
+    folders = [folder_of(home, batch), home.batches / "undo" / f"{batch.replace('/', '@')}.jsonl"]
+    elsewhere.mkdir()
+    for path in folders:
+        shutil.move(path, elsewhere / path.name)
+    assert ingest(people([90]), name="third").batch is not None
+    assert [each.state for each in resume(unique, home).ended] == ["applying"]
+    revert(unique, home, "4")
+    for path in folders:
+        shutil.move(elsewhere / path.name, path)
+    elsewhere.rmdir()
+    assert abandon(unique, home, batch).state == "abandoned"
+    assert elements(unique) == told
+
+
 @pytest.mark.parametrize("damage", ["gone", "manifest", "table"])
 def test_an_archive_that_is_lost_ends_its_batch_and_no_other(told, unique, home, ingest, monkeypatch, damage):
     with cut_off(monkeypatch, 4), pytest.raises(UnreachableError):
