@@ -94,6 +94,8 @@ def flaw(name: object) -> str | None:
         >>> flaw("part_of"), flaw(""), flaw(7)
         (None, 'must not be empty', 'must be text, and is int')
     """
+    if name is None:
+        return "must not be empty"
     if not isinstance(name, str):
         return f"must be text, and is {type(name).__name__}"
     if not name.strip():

@@ -187,7 +187,7 @@ def _options(told: dict[str, object]) -> Options:
 _SAID = {
     "done": "is done; `cortigraph ingest revert` takes it back",
     "reverted": "is reverted already; run its job to bring it back",
-    "failed": "has failed, so nothing of it is in the graph; mend what `cortigraph ingest status` says, run its job again",
+    "failed": "has failed, so nothing of it is in the graph; `cortigraph ingest status` says why",
     "abandoned": "was abandoned, so nothing of it is in the graph; run its job to bring it back",
 }
 

@@ -79,8 +79,8 @@ def people(numbers, mail="{}@x", name="N{}", kind="Person", age="1"):
 def elements(store):
     """Everything but the ledger's own, as it is, vectors and numbers of batches included."""
     nodes = store.read(
-        "MATCH (n) WHERE NOT n:Migration|Batch|Source|Lease RETURN labels(n) AS l, properties(n) AS p, elementId(n) AS id "
-        "ORDER BY p.key"
+        "MATCH (n) WHERE NOT n:Migration|Batch|Source|Lease "
+        "RETURN labels(n) AS l, properties(n) AS p, elementId(n) AS id ORDER BY p.key"
     )
     edges = store.read(
         "MATCH (a)-[r]->(b) WHERE NOT a:Batch RETURN a.key AS a, type(r) AS t, properties(r) AS p, b.key AS b "
@@ -212,6 +212,25 @@ def test_a_revert_that_the_server_refuses_leaves_the_batch_as_it_was(unique, hom
     revert(unique, home, "2")
     assert states(unique) == ["done", "reverted"]
     assert batches(unique)[1].reason == ""
+
+
+def test_what_another_home_began_is_left_to_it(told, unique, home, ingest, monkeypatch):
+    with cut_off(monkeypatch, 4), pytest.raises(UnreachableError):
+        ingest(BAD[:-1])
+    batch = batches(unique)[-1].key
+    elsewhere = home.root / "elsewhere"
+    folders = [folder_of(home, batch), home.batches / "undo" / f"{batch.replace('/', '@')}.jsonl"]
+    elsewhere.mkdir()
+    for path in folders:
+        shutil.move(path, elsewhere / path.name)
+    assert ingest(people([90]), name="third").batch is not None
+    assert [each.state for each in resume(unique, home).ended] == ["applying"]
+    revert(unique, home, "4")
+    for path in folders:
+        shutil.move(elsewhere / path.name, path)
+    elsewhere.rmdir()
+    assert abandon(unique, home, batch).state == "abandoned"
+    assert elements(unique) == told
 
 
 @pytest.mark.parametrize("damage", ["gone", "manifest", "table"])

@@ -11,8 +11,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.graph.errors import CortigraphError
+from cortigraph.graph.errors import CortigraphError, StoreError
 from cortigraph.ingest.batches import ledger
+from cortigraph.ingest.batches.archive import folder_of
 from cortigraph.ingest.batches.embed import embed
 from cortigraph.ingest.batches.ending import ends, failed, reason, take_back, undone
 from cortigraph.ingest.batches.history import History, Record
@@ -92,8 +93,11 @@ def reverted(
     """
     difference = without(store, History(home, ledger.records(store)), record)
     embed(difference, home, progress)
+    undo = Undo(home, record.key, created=True)
+    if record.state == "done":
+        undo.forget()  # of its own time, if its process was killed when all was done
     ledger.finish(store, lease, record.key, state="reverting")
-    writing = Writing(store, lease, record.key, Undo(home, record.key, created=True))
+    writing = Writing(store, lease, record.key, undo)
     try:
         counters = written(writing, difference.changes, "reverted", progress)
     except Exception as error:
@@ -149,6 +153,9 @@ def abandoned(store: Store, home: Home, lease: ledger.Lease, record: Record) -> 
 
 
 def _finished(store: Store, home: Home, lease: ledger.Lease, record: Record, progress: Progress | None) -> Ended:
+    if not folder_of(home, record.key).exists() and not Undo(home, record.key).kept:
+        why = "nothing of it is in this home: resume it from the one that it was begun from, or abandon it"
+        return Ended(record.key, record.state, why, StoreError.exit_code)
     try:
         if record.state == "applying":
             _go_on(store, home, lease, record, progress)

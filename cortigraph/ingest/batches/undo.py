@@ -89,7 +89,7 @@ class Undo:
             try:
                 told = json.loads(line)
             except ValueError:
-                continue  # cut off: its part was not committed
+                continue  # empty, or cut off: then its part was not committed
             if told:
                 kind = NodeKind(*told["kind"]) if len(told["kind"]) == 1 else EdgeKind(*told["kind"])
                 yield Note(told["action"], kind, [{**row, "was": unpacked(row["was"])} for row in told["rows"]])
@@ -100,7 +100,7 @@ class Undo:
 
     def _append(self, line: str) -> None:
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+            file.write(f"\n{line}\n")  # the line before may have been cut off
             file.flush()
             os.fsync(file.fileno())
 

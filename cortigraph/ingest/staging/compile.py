@@ -233,7 +233,7 @@ class Compiler:
         import pyarrow.compute as pc
 
         asked = asked & self._writable(cell, block, asked)
-        fine = self._named(cell, kind, type_problem, "type", block, asked)
+        fine = asked & self._named(cell, kind, type_problem, "type", block, asked)
         if mapping.types is None:
             return fine
         known: NDArray[np.bool_] = pc.is_in(kind, pa.array(mapping.types, pa.string())).to_numpy(zero_copy_only=False)
