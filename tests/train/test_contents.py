@@ -41,6 +41,7 @@ WAYS: dict[str, Callable[[list[bytes], list[str]], pa.Array]] = {
     "some paths": lambda cells, names: hugging([c if i % 2 else None for i, c in enumerate(cells)], names, pa.binary()),
     "binary": lambda cells, names: pa.array(cells, pa.binary()),
     "large binary": lambda cells, names: pa.array(cells, pa.large_binary()),
+    "whole numbers": lambda cells, names: pa.array([list(cell) for cell in cells], pa.list_(pa.int64())),
     "list": lambda cells, names: pa.array([list(cell) for cell in cells], pa.list_(pa.uint8())),
 }
 
@@ -81,6 +82,14 @@ def test_decoded_sounds_are_taken(maker: Make, cache: Path) -> None:
     table(made, arrays([made.root / row["sound"] for row in made.rows]))
     files = load(made.spec("audio"), made.root, cache)
     np.testing.assert_allclose(loaded(made, cache, "audio").inputs["audio"], files.inputs["audio"], atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [{"array": [[0.0, 1.0], [0.0]]}, {"array": [0.0], "sampling_rate": 0}])
+def test_decoded_sounds_that_are_none_are_told(cell: dict[str, Any], maker: Make, cache: Path) -> None:
+    made = maker().samples(12)
+    table(made, pa.array([{"sampling_rate": RATE, **cell}] * 12))
+    with pytest.raises(DataError, match="row 1: the held of row 1 is not a sound that can be read"):
+        loaded(made, cache, "audio", split={"fractions": [0.6, 0.2, 0.2]})
 
 
 def test_names_of_classes_are_read(maker: Make, cache: Path) -> None:
@@ -138,8 +147,14 @@ def test_what_is_wrong_is_told_by_row(maker: Make, cache: Path) -> None:
 
 @pytest.mark.parametrize(
     "column",
-    [pa.array([{"a": 1}] * 12), pa.array([[[1.0]]] * 12), pa.array([True] * 12), pa.array([["x"]] * 12)],
-    ids=["struct", "lists", "bool", "texts"],
+    [
+        pa.array([{"a": 1}] * 12),
+        pa.array([{"bytes": "text"}] * 12),
+        pa.array([[[1.0]]] * 12),
+        pa.array([True] * 12),
+        pa.array([["x"]] * 12),
+    ],
+    ids=["struct", "bytes that are none", "lists", "bool", "texts"],
 )
 def test_a_column_of_something_else_is_told_once(column: pa.Array, maker: Make, cache: Path) -> None:
     made = maker().samples(12)

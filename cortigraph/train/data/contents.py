@@ -106,10 +106,10 @@ def holds_contents(arrow: pa.DataType) -> bool:
 
     of = pa.types
     if of.is_struct(arrow):
-        fields = set(arrow.names)
-        return "bytes" in fields or {"array", "sampling_rate"} <= fields
-    listed = of.is_list(arrow) or of.is_large_list(arrow)
-    return _is_binary(arrow) or (listed and arrow.value_type in (pa.uint8(), pa.int8()))
+        fields = {field.name: field.type for field in arrow}
+        sound = "sampling_rate" in fields and _is_list(fields.get("array", pa.null()))
+        return sound or ("bytes" in fields and (of.is_null(fields["bytes"]) or _is_octets(fields["bytes"])))
+    return _is_octets(arrow)
 
 
 def read_contents(path: Path, column: str, folder: Path | None) -> Contents:
@@ -158,7 +158,7 @@ def _one(cell: Mapping[str, pa.Scalar]) -> tuple[bytes | None, str]:
     name = str(told["path"].as_py()) if "path" in told else ""
     if "array" in told and "bytes" not in told:
         rate = told["sampling_rate"].as_py() if "sampling_rate" in told else None
-        return _as_wav(_numbers(told["array"]), rate), name
+        return _as_wav(told["array"], rate), name
     data = told.get("bytes")
     if data is None:
         return None, name
@@ -166,25 +166,31 @@ def _one(cell: Mapping[str, pa.Scalar]) -> tuple[bytes | None, str]:
     return found or None, name
 
 
-def _numbers(cell: pa.Scalar) -> Any:
-    import pyarrow as pa
-
-    flat = not pa.types.is_nested(cell.type.value_type)
-    return np.asarray(cell.values, dtype=np.float64) if flat else np.array(cell.as_py(), dtype=np.float64)
-
-
-def _as_wav(wave: Any, rate: Any) -> bytes:
+def _as_wav(cell: pa.Scalar, rate: Any) -> bytes:
     """Samples as a file would hold them; what is wrong with them is then told as of any file."""
     import soundfile
 
     written = BytesIO()
-    if wave.ndim == 2 and wave.shape[0] < wave.shape[1]:
-        wave = wave.T  # channels first
     try:
+        wave = np.array(cell.as_py() if _is_list(cell.type.value_type) else cell.values, dtype=np.float64)
+        if wave.ndim == 2 and wave.shape[0] < wave.shape[1]:
+            wave = wave.T  # channels first
         soundfile.write(written, wave, int(rate), format="WAV", subtype="DOUBLE")
     except (RuntimeError, TypeError, ValueError, OverflowError):
         return b"not a sound"
     return written.getvalue()
+
+
+def _is_octets(arrow: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return _is_binary(arrow) or (_is_list(arrow) and pa.types.is_integer(arrow.value_type))
+
+
+def _is_list(arrow: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(arrow) or pa.types.is_large_list(arrow))
 
 
 def _is_binary(arrow: pa.DataType) -> bool:

@@ -88,7 +88,7 @@ def rows(
         **(
             dataset.facts
             if isinstance(dataset, Tracking)
-            else {"classes": dataset.classes, "notes": list(dataset.notes)}
+            else {"classes": dataset.classes, "notes": "\n".join(dataset.notes)}
         ),
         "spec": spec.model_dump_json(exclude_defaults=True),
         "base": str(base.resolve()),
