@@ -83,7 +83,9 @@ class SolveProgress:
                 if trial.reason
                 else f"accuracy {trial.accuracy:.3f}, best {self._best:.3f}, {trial.seconds:.1f} s"
             )
-            self._console.print(f"{self._title}trial {trial.index + 1}: {told}", highlight=False, soft_wrap=True)
+            self._console.print(
+                f"{self._title}trial {trial.index + 1}: {told}", highlight=False, markup=False, soft_wrap=True
+            )
 
 
 def show_solution(solution: Solution, console: Console | None = None) -> None:
