@@ -44,12 +44,12 @@ def plain(value: Any) -> Any:
         return plain(value.value)
     if isinstance(value, str | int):
         return str(value) if isinstance(value, str) else int(value)
-    if kind.__module__.partition(".")[0] == "neo4j":  # before mappings and lists: a node is one, a duration the other
-        return _of_driver(value)
-    if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
     if kind in _LISTS:
         return [plain(part) for part in value]
+    if kind is not dict and any(base.__module__.partition(".")[0] == "neo4j" for base in kind.__mro__):
+        return _of_driver(value)  # a node is a mapping, too, and a duration a tuple
+    if isinstance(value, Mapping):
+        return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, bytes | bytearray | memoryview):
         return base64.b64encode(value).decode("ascii")
     return _of_python(value)

@@ -181,9 +181,12 @@ class Store:
         self._connection.revive()
         with self._connection.session(write=not self.read_only) as session:
             inner = session.begin_transaction()
-            with inner:
+            try:
                 yield Transaction(inner, read_only=self.read_only)
                 inner.commit()
+            except Exception:  # of who is stopped, the session has all connections cut
+                inner.close()
+                raise
 
     def version(self) -> str:
         """What the store holds, in a word: another after every change that was committed, the same as long as none was.

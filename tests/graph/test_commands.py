@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cortigraph.cli import cypher as cypher_command
 from cortigraph.cli import db
 from cortigraph.cli import doctor as doctor_command
+from cortigraph.cli._rows import cell
 from cortigraph.cli._shell import Shell
 from cortigraph.graph.errors import InputError, QueryError
 
@@ -54,8 +55,8 @@ def test_a_parameter_without_a_name_is_refused():
 
 def test_an_embedding_does_not_fill_the_screen():
     node = {"labels": ["Region"], "properties": {"embedding": [0.5] * 560}}
-    assert "560 values" in cypher_command.cell(node)
-    assert len(cypher_command.cell("x" * 999)) <= 200
+    assert "560 values" in cell(node)
+    assert len(cell("x" * 999)) <= 200
 
 
 def test_db_status_and_start(place):
