@@ -104,9 +104,7 @@ def materialise(
     relation: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Answers for each question.")] = 3,
     least: Annotated[float, typer.Option(min=0, max=1, help="Probability below which nothing is written.")] = 0.5,
-    every: Annotated[
-        bool, typer.Option("--every", help="Ask for all entities, likely to lack an answer or not.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--every", help="Ask for all, likely to lack an answer or not.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Only take away what was predicted.")] = False,
     as_json: Json = False,
     home: HomeOption = None,
@@ -137,9 +135,7 @@ def materialise(
         for row in by_relation:
             table.add_row(*("" if value is None else str(value) for value in row.values()))
         Console().print(table)
-        typer.echo(
-            "precision: of what is written, the share that is true, as facts held out from training say", err=True
-        )
+        typer.echo("precision: share of what is written that is true, by facts held out from training", err=True)
 
 
 @app.command("list")
