@@ -104,12 +104,12 @@ def materialise(
     relation: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Answers for each question.")] = 3,
     least: Annotated[float, typer.Option(min=0, max=1, help="Probability below which nothing is written.")] = 0.5,
-    every: Annotated[bool, typer.Option("--every", help="Also for entities without a fact of the relation.")] = False,
+    every: Annotated[bool, typer.Option("--every", help="Ask for all, likely to lack an answer or not.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Only take away what was predicted.")] = False,
     as_json: Json = False,
     home: HomeOption = None,
 ) -> None:
-    """Write what a reasoner predicts as PREDICTED relationships, instead of what it predicted before."""
+    """Write what is likely missing as PREDICTED relationships, instead of what was predicted before."""
     from dataclasses import asdict
 
     from cortigraph.reasoning.asking import predicted
@@ -124,7 +124,18 @@ def materialise(
         made = predicted.materialise(
             mind, reasoner=reasoner, relations=relation, top=top, least=least, every=every, progress=shown
         )
-    say(asdict(made), as_json)
+    told = asdict(made)
+    by_relation = told.pop("relations")
+    say(told | ({"relations": by_relation} if as_json else {}), as_json)
+    if not as_json and by_relation:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*(name.replace("_", " ") for name in by_relation[0]))
+        for row in by_relation:
+            table.add_row(*("" if value is None else str(value) for value in row.values()))
+        Console().print(table)
+        typer.echo("precision: share of what is written that is true, by facts held out from training", err=True)
 
 
 @app.command("list")

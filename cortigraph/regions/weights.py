@@ -175,7 +175,7 @@ def unsealed(file: Path, known: Collection[str], remedy: str) -> tuple[dict[str,
 
     content = file.read_bytes()
     named = _HASH.fullmatch(f"sha256:{file.name.removesuffix(_SUFFIX)}")  # a name that says what it holds
-    seal = _SEALED.search(content, 0, 8 + int.from_bytes(content[:8], "little"))
+    seal = _SEALED.search(content, 0, min(8 + int.from_bytes(content[:8], "little"), len(content)))
     expected, whole = (named[1], content) if named else (seal[1].decode() if seal else "", content)
     if seal and not named:
         whole = content[: seal.start()] + _seal(_BLANK) + content[seal.end() :]

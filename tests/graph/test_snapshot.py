@@ -14,6 +14,7 @@ from cortigraph.graph.errors import InputError, StoreError, UnknownKeyError
 from cortigraph.graph.keys import Keys
 from cortigraph.graph.snapshot import Snapshot, snapshot
 from cortigraph.graph.store import Store
+from cortigraph.graph.sums import SUMS, DamagedError
 from cortigraph.graph.write import merge_edges, merge_nodes
 
 
@@ -213,6 +214,31 @@ def test_what_is_damaged_is_read_again(small, tmp_path, name, damage):
     again = snapshot(small, tmp_path)
     assert edges_of(again) == stored_edges(small)
     assert [path.name for path in tmp_path.iterdir()] == [graph.folder.name]
+
+
+def test_a_byte_that_changed_is_told_and_mended(small, tmp_path, monkeypatch, caplog):
+    random = np.random.default_rng(0)
+    for name in sorted(path.name for path in snapshot(small, tmp_path).folder.iterdir()):
+        _flip(snapshot(small, tmp_path).folder / name, random)
+        caplog.clear()
+        again = snapshot(small, tmp_path)
+        assert "is damaged: expected sha256" in caplog.text
+        assert edges_of(again) == stored_edges(small)
+    monkeypatch.setattr(_files, "_SMALL", -1)  # large files are looked at when they are first read
+    held = snapshot(small, tmp_path)
+    _flip(held.folder / "n0.arrow", random)
+    with pytest.raises(DamagedError, match="is damaged"):
+        _ = next(iter(held.nodes.values())).keys
+    again = snapshot(small, tmp_path)
+    assert edges_of(again) == stored_edges(small)
+    (again.folder / SUMS).unlink()  # as an earlier version wrote it
+    assert edges_of(snapshot(small, tmp_path)) == stored_edges(small)
+
+
+def _flip(path, random):
+    content = bytearray(path.read_bytes())
+    content[int(random.integers(len(content)))] ^= 1 << int(random.integers(8))
+    path.write_bytes(content)
 
 
 def test_only_the_last_few_are_kept(small, tmp_path):

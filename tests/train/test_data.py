@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from cortigraph.graph.sums import SUMS
 from cortigraph.train.data import DataError, Dataset, DataSpec, decode_inputs, load
 from cortigraph.train.data.audio import AudioDecoder, log_mel, mel_filters
 from cortigraph.train.data.image import ImageDecoder
@@ -185,6 +186,28 @@ def test_a_damaged_cache_is_made_again(maker: Make, cache: Path) -> None:
     assert again.inputs["image"].shape == (12, 1, 12, 12)
     with pytest.raises(DataError, match="is not a data set"):
         Dataset.open(made.root)
+
+
+def test_a_byte_that_changed_is_told_and_mended(maker: Make, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = maker().samples(12)
+    made.write()
+    first = load(made.spec("image"), made.root, cache)
+    whole = np.array(first.inputs["image"]), np.array(first.target), first.classes
+    random = np.random.default_rng(0)
+    for path in sorted(first.folder.iterdir()):
+        content = bytearray(path.read_bytes())
+        content[int(random.integers(len(content)))] ^= 1 << int(random.integers(8))
+        path.write_bytes(content)
+        caplog.clear()
+        with pytest.raises(DataError, match="is damaged: expected sha256"):
+            Dataset.open(first.folder)
+        again = load(made.spec("image"), made.root, cache)
+        assert "is damaged: expected sha256" in caplog.text
+        assert np.array_equal(again.inputs["image"], whole[0])
+        assert np.array_equal(again.target, whole[1])
+        assert again.classes == whole[2]
+    (first.folder / SUMS).unlink()  # as an earlier version wrote it
+    assert np.array_equal(Dataset.open(first.folder).target, whole[1])
 
 
 def _load_in_child(spec: DataSpec, root: Path, cache: Path) -> str:

@@ -1,8 +1,8 @@
 """Habits: what a graph says of its relations, so that who is likely to lack a fact is asked for it, and others are not.
 
 Of each relation, in each direction: who is likely to have it (by what else is around it, and its label), how many
-answers are usual, whether one is all there can be, and which other relations join the pairs that it joins. An **end** is
-a relation in one direction: number `r` asks for tails, and `r + relations` for heads.
+answers are usual, whether one is all there can be, and which others join the pairs that it joins. An **end** is a
+relation in one direction: number `r` asks for tails, and `r + relations` for heads.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ _RIDGE, _OWN_OFFSET = 1.0, 5.0  # how much weights, and offsets of single relati
 # One fact in ten is missing, or a third of that, or three times as many: until there are facts that say better.
 _MISSING, _UNSURE, _OWN_MISSING = np.log(2.0), 1.0, 0.5
 _MOST = 100_000  # candidates that are learned from; of more, the unlikely ones are drawn from
+_CAUTION = 0.25
 _FOLDS, _BINS, _LOW, _SEED = 4, 10, 0.1, 0
 
 
@@ -38,6 +39,7 @@ class Likelihood:
         weights: Of the features so scaled.
         offsets: By relation.
         missing: Facts missing for each one held out, by relation.
+        doubt: Covariance of the weights and of the offset that relations share.
     """
 
     centre: Floats
@@ -45,6 +47,7 @@ class Likelihood:
     weights: Floats
     offsets: Floats
     missing: Floats
+    doubt: Floats
 
     def probabilities(self, features: Floats, relations: Rows) -> Floats:
         """Of being true.
@@ -53,7 +56,11 @@ class Likelihood:
             features: (candidates, any).
             relations: (candidates).
         """
-        return _logistic((features - self.centre) / self.scale @ self.weights + self.offsets[relations])
+        inputs = (features - self.centre) / self.scale
+        with_one = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+        variance = np.einsum("ij,jk,ik->i", with_one, self.doubt, with_one)
+        # What few held-out facts leave in doubt counts against a candidate.
+        return _logistic(inputs @ self.weights + self.offsets[relations] - _CAUTION * variance)
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,10 @@ def learned(features: Floats, relations: Rows, held: NDArray[np.bool_], count: i
     begin[size : size + 2] = -3.0, _MISSING
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
     own_level, own_offset = np.split(found[size + 2 :], 2)
-    return Likelihood(centre, scale, found[:size], found[size] + own_offset, np.exp(found[size + 1] + own_level))
+    missing = np.exp(found[size + 1] + own_level)
+    true = _logistic(inputs @ found[:size] + found[size] + own_offset[relations])
+    doubt = _doubt(inputs, true, missing[relations], weight)
+    return Likelihood(centre, scale, found[:size], found[size] + own_offset, missing, doubt)
 
 
 def measured(
@@ -187,6 +197,18 @@ def _gap(told: Floats, true: Floats, held: NDArray[np.bool_], least: float = _LO
 def _precision(true: Floats, held: NDArray[np.bool_]) -> float | None:
     others = int((~held).sum())
     return float(min(true.sum() / others, 1.0)) if others else None
+
+
+def _doubt(inputs: Floats, true: Floats, missing: Floats, weight: Floats) -> Floats:
+    """The covariance of weights and offset, by Fisher's information; how much is missing was learned with them."""
+    share = true / (true + missing)
+    left = (1 - true)[:, None]
+    slopes = np.concatenate([inputs * left, left, np.full_like(left, -1.0)], axis=1)
+    told = (slopes * (weight * share * (1 - share))[:, None]).T @ slopes
+    pulls = np.full(len(told), _RIDGE)
+    pulls[-2:] = 1e-3, 1 / _UNSURE**2
+    inverse: Floats = np.linalg.inv(told + np.diag(pulls))
+    return inverse[:-1, :-1]
 
 
 def _some(features: Floats, held: NDArray[np.bool_]) -> tuple[Rows, Floats]:

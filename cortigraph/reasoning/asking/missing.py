@@ -82,8 +82,8 @@ def missing(
     """
     if len(held) < _FEW:
         raise InputError(
-            f"{len(held)} facts were held out when the reasoner was trained, and at least {_FEW} are needed to tell what "
-            "is likely missing; ingest more facts, then `cortigraph reason refresh` and ask again"
+            f"{len(held)} facts were held out when the reasoner was trained, and at least {_FEW} are needed to tell "
+            "what is likely missing; ingest more facts, then `cortigraph reason refresh` and ask again"
         )
     count = len(facts.relations)
     asked = relations if np.isin(held[:, 1], relations).sum() >= _ENOUGH else np.arange(count)

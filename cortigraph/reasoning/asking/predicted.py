@@ -127,6 +127,8 @@ def materialise(
         some = chosen[start : start + _MOST]
         same = {"reasoner": kept.id, "run": run, "at": at}
         written += _write(mind.store, thought, found.found.of(some), found.probabilities[some], same)
+        if progress is not None:
+            progress("predictions", start + len(some), len(chosen))
     said = mind.store.write(_SAY, key=kept.key, run=run, at=at).rows[0]["said"]
     assert said == 1
     cleared += _cleared(mind.store, kept.id, run)
