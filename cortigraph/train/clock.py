@@ -45,6 +45,15 @@ class Clock:
         """A share of all its seconds; none of a clock without end."""
         return None if self.seconds is None else share * self.seconds
 
+    def split(self, parts: int) -> Clock:
+        """A clock for the first of so many things that share what is left alike.
+
+        Example:
+            >>> round(Clock(60).split(3).left), Clock().split(3).left
+            (20, inf)
+        """
+        return Clock(None if self.seconds is None else self.left / parts)
+
     def face(self) -> list[float]:
         """What another process needs to have the same clock: its seconds, and when it began; nothing without end."""
         return [] if self.seconds is None else [self.seconds, time.time() - self.elapsed]

@@ -67,7 +67,8 @@ class Budget(BaseModel):
 
     Args:
         trials: Candidates that are trained and scored.
-        seconds: Time spent on them, over all sessions of a search that was interrupted.
+        seconds: For all of it, over all sessions of a search that was interrupted: what is being trained when there is
+            only time left to choose and to test is kept as it is then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

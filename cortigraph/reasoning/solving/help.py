@@ -30,6 +30,7 @@ from cortigraph.reasoning.solving.record import Ledger, work_folder
 from cortigraph.reasoning.solving.trial import Bench, Silent, Watcher
 from cortigraph.reasoning.solving.work import Told, Work
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.clock import Clock
 from cortigraph.train.launch import Trainer, trainer
 
 __all__ = ["help_along", "leave_when_told", "main"]
@@ -41,7 +42,7 @@ _SEARCHES = """
 MATCH (search:Search&!Entity {state: 'running'})-[:FOR_SCENE]->(scene:Scene&!Entity)
 WHERE ($name IS NULL OR search.key = $name OR scene.key = $name) AND search.declared IS NOT NULL
 RETURN search.key AS key, search.declared AS declared, search.base AS base, search.plan AS plan,
-       search.remember AS remember, scene.key AS scene
+       search.remember AS remember, scene.key AS scene, search.clock AS clock
 ORDER BY search.started_at, key
 """
 _NAMES = "MATCH (n:(Search|Scene)&!Entity) RETURN n.key AS key"
@@ -128,7 +129,10 @@ def _join(store: Store, home: Home, row: Mapping[str, Any], training: Trainer, l
         )
     problem = posed.among(known.catalogue)
     ledger, memory, told = Ledger(store, problem, search), Memory.from_json(row["plan"]), Told(watcher)
-    bench = Bench(problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told)
+    bench = Bench(
+        problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told,
+        Clock.like(row["clock"] or ()),
+    )  # fmt: skip
     return Work(problem, ledger, Claims(store, search, lease), bench, memory, told)
 
 

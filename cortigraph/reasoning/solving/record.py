@@ -21,6 +21,7 @@ from cortigraph.reasoning.solving.problem import Problem
 from cortigraph.reasoning.solving.solution import Solution
 from cortigraph.reasoning.solving.trial import Run, Trial, weights_of
 from cortigraph.regions.blueprint import Blueprint
+from cortigraph.train.clock import Clock
 from cortigraph.train.data.record import record as record_dataset
 from cortigraph.train.provenance import now, provenance
 
@@ -80,13 +81,16 @@ class Ledger:
     def __init__(self, store: Store, problem: Problem, search: str) -> None:
         self.store, self.problem, self.search = store, problem, search
 
-    def begin(self, memory: Memory, recalled: Sequence[str] | None, replaced: str | None = None) -> None:
+    def begin(
+        self, memory: Memory, recalled: Sequence[str] | None, replaced: str | None = None, clock: Clock | None = None
+    ) -> None:
         """Writes scene, data set and search, with what memory said: a search that goes on does not ask again.
 
         Args:
             memory: What it said.
             recalled: The scenes that it might recall; all when left out.
             replaced: Key of the search that this one takes the place of.
+            clock: When training must be over, for whoever helps.
 
         Raises:
             InputError: The scene's key is another's.
@@ -95,11 +99,11 @@ class Ledger:
         def write(tx: Transaction) -> None:
             check_identity(tx, self.problem)
             tx.write(_REPLACE, key=replaced)
-            self._begin(tx, memory, recalled)
+            self._begin(tx, memory, recalled, clock or Clock())
 
         self.store.execute(write)
 
-    def _begin(self, tx: Transaction, memory: Memory, recalled: Sequence[str] | None) -> None:
+    def _begin(self, tx: Transaction, memory: Memory, recalled: Sequence[str] | None, clock: Clock) -> None:
         scene, problem = self.problem.scene, self.problem
         record_dataset(
             tx, problem.dataset_key, problem.dataset, problem.spec, problem.base, description=problem.description
@@ -123,6 +127,7 @@ class Ledger:
             "strategy": scene.search,
             "state": "running",
             "plan": memory.to_json(),
+            "clock": clock.face() or None,
             "catalogue": json.dumps(problem.catalogue, sort_keys=True),
             "declared": node["declared"],
             "base": str(scene.base.resolve()),

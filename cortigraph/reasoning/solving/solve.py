@@ -32,6 +32,7 @@ from cortigraph.reasoning.solving.trial import Bench, Silent, Trial, Watcher
 from cortigraph.reasoning.solving.work import Told, Work
 from cortigraph.regions.blueprint import Blueprint
 from cortigraph.regions.weights import WeightStore
+from cortigraph.train.clock import Clock
 from cortigraph.train.cluster import Cluster
 from cortigraph.train.data.files import Progress
 from cortigraph.train.evaluate import evaluate
@@ -39,6 +40,8 @@ from cortigraph.train.group import cores
 from cortigraph.train.launch import trainer
 
 __all__ = ["solve"]
+
+_CLOSING = 0.06  # share of a limited time in which reference points are weighed and the pathway is tested
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ def solve(
         raise InputError(
             "workers that share one training and workers that share the search don't go together; give one"
         )
+    clock = Clock(scene.budget.seconds)
     posed = pose(store, scene, home.cache, progress)
     base, weights = posed.search_key(remember), WeightStore(home.weights)
     with _alone(home, base):
@@ -153,15 +157,18 @@ def solve(
                 ledger.moved()
                 return replace(solution, resumed=solution.tried, notes=meant.notes)
         memory = past.memory if past else consult(store, problem.space, problem.asked(), scene.metric, remember)
-        ledger.begin(memory, remember, meant.replaced)
+        begun = [entry.trial.seconds for entry in ledger.entries() if entry.trial]
+        clock = Clock(clock.part(1 - _CLOSING), spent=clock.elapsed + sum(begun))
+        ledger.begin(memory, remember, meant.replaced, clock)
         threads = cluster.threads or max(1, cores() // helpers)
         if helpers > 1:
             cluster = replace(cluster, threads=threads)
         told = Told(watcher or Silent())
         with trainer(cluster, weights=weights) as training:
             bench = Bench(
-                problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told
-            )
+                problem, problem.with_memory(memory), search, training, ledger, work_folder(home.work, search), told,
+                clock,
+            )  # fmt: skip
             with crew(store, home, search, helpers - 1, threads) as help:
                 work = Work(problem, ledger, Claims(store, search), bench, memory, told, help.check)
                 resumed = sum(entry.trial is not None and entry.counts for entry in ledger.entries())

@@ -18,12 +18,15 @@ from cortigraph.reasoning.pathway.compose import FUSION, Decisions, Space
 from cortigraph.reasoning.solving.problem import Problem
 from cortigraph.reasoning.solving.survey import rehearse
 from cortigraph.regions.blueprint import Blueprint
+from cortigraph.train.clock import Clock
 from cortigraph.train.errors import DivergedError, PausedError, WorkerLostError
 from cortigraph.train.job import Epoch, Outcome, TrainJob
 from cortigraph.train.launch import Trainer
 from cortigraph.train.provenance import now, provenance
 
 __all__ = ["Bench", "Run", "Silent", "Trial", "Watcher"]
+
+_LATE = "time was over before all of it was trained"
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Bench:
         runs: Where branches are found and kept.
         work: Folder for jobs under way.
         watcher: Told of every epoch.
+        clock: When training must be over; a branch or a fusion that it ends is measured and kept as it is.
     """
 
     def __init__(
@@ -137,13 +141,15 @@ class Bench:
         runs: RunStore,
         work: Path,
         watcher: Watcher,
+        clock: Clock | None = None,
     ) -> None:
         self.problem, self.space, self.search = problem, space, search
         self.trainer, self.runs, self.work, self.watcher = trainer, runs, work, watcher
+        self.clock = clock or Clock()
         self._paid: set[str] = set()
 
-    def branch(self, decisions: Decisions, slot: str) -> Run:
-        """The trained branch of a slot: found if it was trained before, else trained and kept."""
+    def branch(self, decisions: Decisions, slot: str, clock: Clock | None = None) -> Run:
+        """The trained branch of a slot: found if it was trained before, else trained, as the clock allows, and kept."""
         port = self.problem.port[slot]
         grown = self.space.branch(decisions, slot)
         blueprint = grown.blueprint(port, self.space.classes, {slot: decisions[slot]})
@@ -154,11 +160,11 @@ class Bench:
         # Candidates share branches: workers of one machine wait for each other rather than train one twice.
         self.work.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self._folder(key)}.lock"):
-            return self.runs.find(key) or self._trained(slot, key, blueprint)
+            return self.runs.find(key) or self._trained(slot, key, blueprint, clock or self.clock)
 
-    def _trained(self, slot: str, key: str, blueprint: Blueprint) -> Run:
+    def _trained(self, slot: str, key: str, blueprint: Blueprint, clock: Clock) -> Run:
         started = now()
-        outcome = self._train(f"{slot} {blueprint.nodes[0].region.name}", key, blueprint)
+        outcome = self._train(f"{slot} {blueprint.nodes[0].region.name}", key, blueprint, clock)
         run = Run(
             key=key,
             slot=slot,
@@ -173,6 +179,7 @@ class Bench:
                 "workers": outcome.workers,
                 "parameters": outcome.parameters,
                 "samples_per_second": outcome.samples_per_second,
+                "cut": outcome.cut or None,
             },
         )
         self.runs.keep(run)
@@ -186,18 +193,27 @@ class Bench:
         cell = blueprint.nodes[-1].region
         self.work.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self._folder(key)}.lock"):  # a worker that has lost its claim may still be at it
-            outcome = self._train(f"{FUSION} {cell.name}", key, blueprint)
+            outcome = self._train(f"{FUSION} {cell.name}", key, blueprint, self.clock)
             self._clear(key)
         return blueprint.with_weights(outcome.weights), outcome.metrics["valid"], outcome.seconds
 
-    def attempt(self, index: int, blueprint: Blueprint) -> Trial:
-        """Trains and scores a candidate. One that can't be built or trained is a failed trial, not an error."""
+    def attempt(self, index: int, blueprint: Blueprint, *, first: bool = False) -> Trial:
+        """Trains and scores a candidate. One that can't be built or trained is a failed trial, not an error.
+
+        Args:
+            index: Its place in the search.
+            blueprint: The candidate.
+            first: There is no other yet: its parts share what time there is, so that something comes of all of it.
+        """
         decisions: Decisions = dict(blueprint.decisions)
         slot = ""
         runs: dict[str, Run] = {}
+        parts = len(self.space.slots) + (FUSION in decisions)
         try:
-            for slot in self.space.slots:
-                runs[slot] = self.branch(decisions, slot)
+            for number, slot in enumerate(self.space.slots):
+                if not first and number and not self.clock.left:
+                    return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=_LATE, counts=False)
+                runs[slot] = self.branch(decisions, slot, self.clock.split(parts - number) if first else None)
             # A branch that an earlier candidate trained costs nothing now, but is not free: its share was paid then.
             seconds = sum(run.seconds for run in runs.values() if run.key not in self._paid)
             self._paid.update(run.key for run in runs.values())
@@ -223,7 +239,7 @@ class Bench:
         """Says which branches earlier trials of this search have paid for."""
         self._paid = runs
 
-    def _train(self, what: str, key: str, blueprint: Blueprint) -> Outcome:
+    def _train(self, what: str, key: str, blueprint: Blueprint, clock: Clock) -> Outcome:
         settings = self.problem.scene.training.model_copy(update={"seed": self.problem.scene.seed})
         if self.trainer.engine != "single":
             # What one worker of many raises ends them all: it is looked for here first.
@@ -231,7 +247,9 @@ class Bench:
         job = TrainJob(
             blueprint=blueprint, dataset_folder=self.problem.dataset.folder, settings=settings, work=self._folder(key)
         )
-        return self.trainer.fit(job, on_epoch=lambda epoch: self.watcher.training(what, epoch, settings.epochs))
+        return self.trainer.fit(
+            job, on_epoch=lambda epoch: self.watcher.training(what, epoch, settings.epochs), clock=clock
+        )
 
     def _key(self, blueprint: Blueprint) -> str:
         return hashlib.sha256(json.dumps([self.search, blueprint.key]).encode()).hexdigest()[:20]

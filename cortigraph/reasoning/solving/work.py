@@ -161,13 +161,13 @@ class Work:
                 reason = f"its workers were lost {claim.attempts - 1} times while they trained it"
                 trial: Trial | None = Trial(claim.index, claim.blueprint, 0.0, float("inf"), 0.0, reason=reason)
             else:
-                trial = self._attempted(claim)
+                trial = self._attempted(claim, first=not any(e.trial and not e.trial.reason for e in entries))
             if trial is not None:
                 self._written(claim, trial)
 
-    def _attempted(self, claim: Claim) -> Trial | None:
+    def _attempted(self, claim: Claim, *, first: bool) -> Trial | None:
         try:
-            return self.bench.attempt(claim.index, claim.blueprint)
+            return self.bench.attempt(claim.index, claim.blueprint, first=first)
         except LostError:
             return None
 
@@ -187,11 +187,9 @@ class Work:
         return None if any(trial.decisions == decisions for trial in done) else self._composed(decisions)
 
     def _spent(self, entries: Sequence[Entry]) -> bool:
-        budget = self.problem.scene.budget
         done = [entry.trial for entry in entries if entry.trial]
-        seconds = sum(trial.seconds for trial in done)
         return (
-            sum(entry.counts for entry in entries) >= budget.trials
-            or (budget.seconds is not None and bool(done) and seconds >= budget.seconds)
+            sum(entry.counts for entry in entries) >= self.problem.scene.budget.trials
+            or (bool(done) and not self.bench.clock.left)
             or self.bench.space.without(trial.failed for trial in done if trial.failed).exhausted
         )
