@@ -213,6 +213,7 @@ class Brain(Reading):
         again: bool = False,
         watcher: Watcher | None = None,
         progress: Progress | None = None,
+        waited: float = 0.0,
     ) -> Solution:
         """A scene goes in; a trained network comes out, and the graph remembers it.
 
@@ -224,6 +225,7 @@ class Brain(Reading):
             again: Whether a scene that was solved is searched anew.
             watcher: Told of every epoch and trial.
             progress: Told how far decoding is.
+            waited: Seconds of those that the budget allows that are over already.
 
         Raises:
             InputError: The scene or its data is wrong, or its key is another's: nothing was written; or no region
@@ -241,6 +243,7 @@ class Brain(Reading):
             again=again,
             watcher=watcher,
             progress=progress,
+            waited=waited,
         )
 
     def predict(self, pathway: str, samples: Sequence[Sample]) -> list[Prediction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from cortigraph.graph.errors import InputError
 
-__all__ = ["HomeOption", "Json", "JsonArray", "Limit", "Timeout", "folder", "picture"]
+__all__ = ["HomeOption", "Json", "JsonArray", "Limit", "Timeout", "folder", "picture", "since_start"]
 
 
 def picture(path: Path | None) -> Path | None:
@@ -27,6 +28,13 @@ def folder(path: Path | None) -> Path | None:
         if part.exists() and not part.is_dir():
             raise InputError(f"expected a folder, got {path}: {part} is a file")
     return path
+
+
+def since_start() -> float:
+    """Seconds since this command was given: what a user has waited already, where the time is limited."""
+    import psutil
+
+    return max(0.0, time.time() - float(psutil.Process().create_time()))
 
 
 HomeOption = Annotated[str | None, typer.Option("--home", help="The home folder; else CORTIGRAPH_HOME.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._bars import bars
-from cortigraph.cli._options import HomeOption, Json
+from cortigraph.cli._options import HomeOption, Json, since_start
 from cortigraph.cli._reasoners import (
     Graph,
     Only,
@@ -52,7 +52,7 @@ def train_on_triples(
     from cortigraph.train.clock import Clock
 
     settings = checked_settings(reasoner, choices).model_dump()
-    clock = Clock(settings["seconds"])
+    clock = Clock.begun(settings["seconds"], since_start())
     splits, *others = [read_splits(folder) for folder in triples]
     also = [(other.facts, other.valid) for other in others]
     announce(reasoner, splits.facts, splits.valid, choices, also)

@@ -9,7 +9,7 @@ import typer
 
 from cortigraph.cli._bars import bars, opened
 from cortigraph.cli._cluster import Engine, Hosts, Least, Most, Workers, cluster_of
-from cortigraph.cli._options import HomeOption, Json, JsonArray
+from cortigraph.cli._options import HomeOption, Json, JsonArray, since_start
 from cortigraph.cli._pairs import split_pairs
 from cortigraph.cli._reasoners import Choices, announce, load, say, show, size
 from cortigraph.cli._screen import Console, say_json
@@ -76,7 +76,7 @@ def train(
         kept = learn(
             store, place, reasoner, name=name, selection=selection, choices=choices,
             begun=lambda facts, valid: announce(reasoner, facts, valid, choices), progress=show,
-            cluster=cluster, shown=shown,
+            cluster=cluster, shown=shown, waited=since_start(),
         )  # fmt: skip
         _kept(kept, place, out, as_json)
 
@@ -94,7 +94,9 @@ def refresh(
 
     choices = split_pairs("--set", choice or [])
     with bars() as shown, opened(home, shown) as (store, place):
-        kept = learn.refresh(store, place, which, choices=choices, begun=size, progress=show, shown=shown)
+        kept = learn.refresh(
+            store, place, which, choices=choices, begun=size, progress=show, shown=shown, waited=since_start()
+        )
         _kept(kept, place, out, as_json)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortigraph.cli._cluster import Engine, Exchanges, Hosts, Least, Most, Workers, cluster_of
-from cortigraph.cli._options import HomeOption, Json, folder
+from cortigraph.cli._options import HomeOption, Json, folder, since_start
 from cortigraph.cli._screen import say_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def solve(
         int, typer.Option(min=1, help="Processes of this machine that train different candidates at once.")
     ] = 1,
     trials: Annotated[int | None, typer.Option(min=1, help="Candidates to try; else as the scene says.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.001, help="Time to spend on them.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.001, help="Time for all of it.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
     search: Annotated[str | None, typer.Option(help="Strategy: evolution or random.")] = None,
     memory: Annotated[
@@ -68,6 +68,7 @@ def solve(
                 again=again,
                 watcher=progress,
                 progress=progress.decoding,
+                waited=since_start(),
             )
     pictures = _draw(solution, plot) if plot else []
     if as_json:

@@ -45,6 +45,20 @@ class Clock:
         """A share of all its seconds; none of a clock without end."""
         return None if self.seconds is None else share * self.seconds
 
+    @classmethod
+    def begun(cls, seconds: float | None, before: float) -> Clock:
+        """A clock that has run for a while when it is first looked at; half of its time is left in any case.
+
+        Args:
+            seconds: In all.
+            before: Seconds that whoever waits has waited already: for a command to start, say.
+
+        Example:
+            >>> round(Clock.begun(60, 2).left), round(Clock.begun(2, 5).left)
+            (58, 1)
+        """
+        return cls(seconds, spent=0.0 if seconds is None else min(before, seconds / 2))
+
     def split(self, parts: int) -> Clock:
         """A clock for the first of so many things that share what is left alike.
 

@@ -48,6 +48,7 @@ def learn(
     start: tuple[Reasoner, str] | None = None,
     cluster: Cluster | None = None,
     shown: OnPart = ignore,
+    waited: float = 0.0,
 ) -> Shelved:
     """Trains a reasoner on the graph as it is now, and keeps it.
 
@@ -67,13 +68,14 @@ def learn(
         start: A reasoner of the same kind to go on from, and its hash.
         cluster: Several workers train it together; this process alone, if left out.
         shown: Told all the time how far it is.
+        waited: Seconds of those allowed that are over already.
 
     Raises:
         InputError: Settings are wrong, or the graph has no facts.
         UnknownKeyError: There is no such kind of reasoner, or nothing has a label or type of the selection.
     """
     settings = checked_settings(kind, choices).model_dump()
-    clock = Clock(settings["seconds"])
+    clock = Clock.begun(settings["seconds"], waited)
     if selection is not None and start is None:
         check(store, selection)
     knowledge = know(store, home, selection)
@@ -125,6 +127,7 @@ def refresh(
     begun: Begun | None = None,
     progress: Callable[[Told], None] | None = None,
     shown: OnPart = ignore,
+    waited: float = 0.0,
 ) -> Shelved:
     """Trains a reasoner further on the graph as it is now, from where it was.
 
@@ -138,6 +141,7 @@ def refresh(
         begun: As for `learn`.
         progress: As for `learn`.
         shown: As for `learn`.
+        waited: As for `learn`.
 
     Raises:
         UnknownKeyError: The graph knows no such reasoner.
@@ -157,6 +161,7 @@ def refresh(
         progress=progress,
         start=(found.reasoner, kept.weights),
         shown=shown,
+        waited=waited,
     )
 
 

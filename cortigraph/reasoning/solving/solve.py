@@ -115,6 +115,7 @@ def solve(
     again: bool = False,
     watcher: Watcher | None = None,
     progress: Progress | None = None,
+    waited: float = 0.0,
 ) -> Solution:
     """Solves a scene.
 
@@ -129,6 +130,7 @@ def solve(
         again: Whether a scene that was solved is searched anew.
         watcher: Told of every epoch and trial.
         progress: Told how far decoding is.
+        waited: Seconds of those that the budget allows that are over already.
 
     Returns:
         The solution. One that is in the graph already is returned as it is, whatever regions have come since; `notes`
@@ -144,7 +146,7 @@ def solve(
         raise InputError(
             "workers that share one training and workers that share the search don't go together; give one"
         )
-    clock = Clock(scene.budget.seconds)
+    clock = Clock.begun(scene.budget.seconds, waited)
     posed = pose(store, scene, home.cache, progress)
     base, weights = posed.search_key(remember), WeightStore(home.weights)
     with _alone(home, base):
