@@ -142,7 +142,7 @@ def test_what_is_written_of_it_is_json(brain: Brain, samples: Path) -> None:
 
 
 def test_a_region_of_ones_own_does_not_hide_those_of_the_package(brain: Brain, samples: Path) -> None:
-    brain.cypher("MATCH (n:Region|Area) DETACH DELETE n", write=True)
+    brain.cypher("MATCH (n:Region|Area|Batch) DETACH DELETE n", write=True)
     _fixed(brain)
     scene = _one_input(samples, budget={"trials": 1})
     assert len(brain.rank_regions(scene)["image"].regions) > 1
