@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from cortigraph.graph import cypher, server
+from cortigraph.graph._driver import UnreachableError
 from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home
 from cortigraph.graph.store import open_store
@@ -182,11 +183,11 @@ def test_a_revert_that_is_interrupted_is_finished(clean_store, home, job, monkey
 
     def failing(self, work):
         if next(count) == 9:
-            raise StoreError("cut off")
+            raise UnreachableError("cut off")
         return original(self, work)
 
     monkeypatch.setattr(type(clean_store), "execute", failing)
-    with pytest.raises(StoreError, match="cut off"):
+    with pytest.raises(UnreachableError, match="cut off"):
         revert(clean_store, home, "1")
     monkeypatch.setattr(type(clean_store), "execute", original)
     assert [record.state for record in batches(clean_store)] == ["reverting"]
