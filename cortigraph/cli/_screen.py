@@ -59,6 +59,13 @@ def shown(text: str) -> str:
     return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def unguarded(stream: IO[str]) -> IO[str]:
+    """The stream below what guards it, and below what rich itself puts before it while a bar is shown."""
+    while (below := getattr(stream, "rich_proxied_file", None)) is not None:
+        stream = below
+    return stream
+
+
 class Console(_RichConsole):
     """Rich's console for data: no markup, no emoji names, no highlighting, and nothing that steers the terminal.
 
@@ -67,6 +74,9 @@ class Console(_RichConsole):
     """
 
     def __init__(self, **options: Any) -> None:
+        stream = sys.stderr if options.get("stderr") else sys.stdout
+        if "file" not in options and (raw := unguarded(stream)) is not stream:
+            options["file"] = raw
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
@@ -124,8 +134,7 @@ def guard() -> None:
 
 def outlet() -> IO[str]:
     """Standard output for data that a program reads: exact where it goes to a file or a pipe, shown on a terminal."""
-    stream: IO[str] = sys.stdout
-    return stream if stream.isatty() else getattr(stream, "rich_proxied_file", stream)
+    return sys.stdout if sys.stdout.isatty() else unguarded(sys.stdout)
 
 
 def quiet() -> None:
