@@ -57,7 +57,7 @@ def test_the_archive_of_a_batch(tmp_path: Path, place: int) -> None:
     for name in ("manifest.json", "asserted-0.parquet"):
         whole = (archive.folder / name).read_bytes()
         _flip(archive.folder / name, place)
-        with pytest.raises(StoreError, match="is damaged: expected sha256 .* restore a backup of the home"):
+        with pytest.raises(StoreError, match=r"is damaged: expected sha256 .* restore a backup of the home"):
             Archive.open(home, "job/1").table(kind)
         (problem,) = damaged(home)
         assert problem.key == str(archive.folder / name)
