@@ -50,7 +50,7 @@ def test_a_damaged_checkpoint_is_none(tmp_path: Path, place: int, change: int) -
     checkpoint = Checkpoint(tmp_path / "c.part", "this")
     checkpoint.save(STATE, {"step": 3})
     content = bytearray(checkpoint.path.read_bytes())
-    content[place] ^= change
+    content[place % len(content)] ^= change
     checkpoint.path.write_bytes(content)
     assert checkpoint.load() is None
 
