@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -232,6 +233,7 @@ def _opened(folder: Path, version: str) -> Snapshot | None:
         flat = _files.load_array(folder / "edges.npy")
     except DamagedError as error:
         _LOG.warning("%s", error)
+        shutil.rmtree(folder, ignore_errors=True)  # else what is written in its place would give way to it
         return None
     except (OSError, ValueError):
         return None
