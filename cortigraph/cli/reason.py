@@ -107,6 +107,9 @@ def materialise(
     top: Annotated[int, typer.Option(min=1, help="Answers for each question.")] = 3,
     least: Annotated[float, typer.Option(min=0, max=1, help="Probability below which nothing is written.")] = 0.5,
     every: Annotated[bool, typer.Option("--every", help="Ask for all, likely to lack an answer or not.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Time for all of it; fewer are asked where there is none for all.")
+    ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Only take away what was predicted.")] = False,
     as_json: Json = False,
     home: HomeOption = None,
@@ -116,6 +119,7 @@ def materialise(
 
     from cortigraph.reasoning.asking import predicted
     from cortigraph.reasoning.asking.mind import Mind
+    from cortigraph.train.clock import Clock
 
     with bars() as shown, opened(home, shown) as (store, place):
         mind = Mind(store, place)
@@ -124,7 +128,14 @@ def materialise(
             say({"reasoner": name, "cleared": predicted.clear(store, name)}, as_json)
             return
         made = predicted.materialise(
-            mind, reasoner=reasoner, relations=relation, top=top, least=least, every=every, progress=shown
+            mind,
+            reasoner=reasoner,
+            relations=relation,
+            top=top,
+            least=least,
+            every=every,
+            progress=shown,
+            clock=Clock.begun(seconds, since_start()),
         )
     told = asdict(made)
     by_relation = told.pop("relations")

@@ -28,6 +28,7 @@ from cortigraph.reasoning.reasoners.calibration import Floats
 from cortigraph.reasoning.reasoners.facts import Facts
 from cortigraph.reasoning.reasoners.structure import Rows
 from cortigraph.reasoning.reasoners.view import view
+from cortigraph.train.clock import Clock
 
 if TYPE_CHECKING:
     from cortigraph.graph.store import Store
@@ -54,6 +55,7 @@ class Materialised:
         reasoner: Its name.
         run: Its own name.
         questions: How many were asked.
+        share: Of those that there were to ask; less than 1 where there was no time for all.
         written: Relationships.
         cleared: Relationships of runs before it.
         mean_probability: Of those written.
@@ -68,6 +70,7 @@ class Materialised:
     reasoner: str
     run: str
     questions: int
+    share: float
     written: int
     cleared: int
     mean_probability: float | None
@@ -88,6 +91,7 @@ def materialise(
     least: float = 0.5,
     every: bool = False,
     progress: Progress | None = None,
+    clock: Clock | None = None,
 ) -> Materialised:
     """Writes what is likely missing, as a reasoner sees it, instead of what it predicted before.
 
@@ -99,6 +103,7 @@ def materialise(
         least: Probability below which nothing is written.
         every: Asks for every entity; else for those that are likely to lack an answer.
         progress: Told what is done, how much of it, and of how much.
+        clock: When it must be over; fewer are asked where there is no time for all.
 
     Raises:
         UnknownKeyError: There is no such reasoner or relation.
@@ -118,7 +123,7 @@ def materialise(
     kinds = thought.knowledge.kind[thought.view.rows]
     found = missing(
         thought.reasoner, thought.facts, rest, held, kinds,
-        relations=numbers, top=top, least=least, every=every, progress=progress,
+        relations=numbers, top=top, least=least, every=every, progress=progress, clock=clock,
     )  # fmt: skip
     run, at = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
     chosen = np.flatnonzero(found.probabilities >= least)
@@ -137,6 +142,7 @@ def materialise(
         reasoner=kept.id,
         run=run,
         questions=found.questions,
+        share=round(found.share, 4),
         written=written,
         cleared=cleared,
         mean_probability=_rounded(found.probabilities[chosen].mean()) if len(chosen) else None,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from cortigraph.reasoning.asking import missing as module
 from cortigraph.reasoning.asking.habits import Habits
 from cortigraph.reasoning.asking.likelihood import calibration_gap, learned, measured
+from cortigraph.reasoning.asking.missing import missing
 from cortigraph.reasoning.reasoners.facts import Facts
+from cortigraph.reasoning.reasoners.train import train
+from cortigraph.train.clock import Clock
 from tests.reasoning.reasoners.made import table
 
 COUNTRIES = [(f"c{each:02}", "locatedin", f"r{each % 3}") for each in range(30) if each != 7]
@@ -68,3 +75,20 @@ def test_a_complete_graph_lacks_nothing() -> None:
     relations = np.zeros(len(features), dtype=np.int64)
     found = learned(features, relations, held, 1)
     assert (found.probabilities(features[~held], relations[~held]) >= 0.5).sum() < 10
+
+
+def test_where_there_is_no_time_for_all_some_from_all_over_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = Facts.of(table(*COUNTRIES, *((f"c{each:02}", "speaks", f"l{each % 4}") for each in range(30))))
+    held, kept = facts.triples[::5], np.delete(np.arange(len(facts)), np.s_[::5])
+    rest = replace(facts, triples=facts.triples[kept])
+    kinds = np.zeros(len(facts.entities), dtype=np.int64)
+    reasoner = train("complex", rest, held, {"rank": 8, "epochs": 3})
+    asked = {"relations": np.arange(len(facts.relations)), "every": True}
+    whole = missing(reasoner, facts, rest, held, kinds, **asked)
+    monkeypatch.setattr(module, "seconds_a_query", lambda *_: 1.0)
+    # Most of the time is for asking, so half of that for all leaves a third of the questions.
+    short = missing(reasoner, facts, rest, held, kinds, **asked, clock=Clock(whole.questions / 2))
+    assert whole.share == 1
+    assert short.share == pytest.approx(1 / 4, abs=1 / 11)
+    assert short.questions == pytest.approx(short.share * whole.questions, abs=1)
+    assert np.isfinite(short.probabilities).all()
