@@ -127,6 +127,17 @@ def test_one_input_and_regions_by_id(brain: Brain, samples: Path) -> None:
     assert set(solution.accuracy) == {"pathway"}
 
 
+def test_time_ends_a_search_within_an_epoch_and_what_it_learned_serves(brain: Brain, samples: Path) -> None:
+    forever = {"epochs": 1_000_000, "patience": 1_000_000, "learning_rate": 0.01}
+    solution = _solve(brain, samples, training=forever, budget={"trials": 50, "seconds": 4})
+    assert 1 <= solution.tried < 50
+    cut = brain.cypher("MATCH (r:Run {kind: 'branch', cut: true}) RETURN r.key AS key, r.weights AS weights")
+    assert len(cut) >= 1
+    assert np.isfinite(solution.accuracy["pathway"])
+    assert brain.predict(solution.pathway, [{"image": samples / "0.png", "audio": samples / "0.wav"}])
+    assert check(brain.store, WeightStore(brain.home.weights).has) == []
+
+
 def test_text_is_an_input_too(brain: Brain, tmp_path: Path) -> None:
     words = {"weather": ["rain falls", "the sun shines", "snow and wind", "a storm comes"],
              "food": ["fresh bread", "a bowl of soup", "cheese and wine", "roast potatoes"]}  # fmt: skip

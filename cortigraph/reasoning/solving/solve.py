@@ -41,7 +41,9 @@ from cortigraph.train.launch import trainer
 
 __all__ = ["solve"]
 
-_CLOSING = 0.06  # share of a limited time in which reference points are weighed and the pathway is tested
+# Of a limited time, what weighing the reference points, testing, writing and showing take: seconds and a share, at most
+# a tenth.
+_CLOSING_SECONDS, _CLOSING_SHARE, _CLOSING_MOST = 1.0, 0.03, 0.1
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def solve(
                 return replace(solution, resumed=solution.tried, notes=meant.notes)
         memory = past.memory if past else consult(store, problem.space, problem.asked(), scene.metric, remember)
         begun = [entry.trial.seconds for entry in ledger.entries() if entry.trial]
-        clock = Clock(clock.part(1 - _CLOSING), spent=clock.elapsed + sum(begun))
+        clock = Clock(_without_closing(scene.budget.seconds), spent=clock.elapsed + sum(begun))
         ledger.begin(memory, remember, meant.replaced, clock)
         threads = cluster.threads or max(1, cores() // helpers)
         if helpers > 1:
@@ -181,6 +183,12 @@ def solve(
             return _Solver(problem, ledger, bench, memory, work, weights).conclude(
                 done, resumed, () if past else meant.notes
             )
+
+
+def _without_closing(seconds: float | None) -> float | None:
+    if seconds is None:
+        return None
+    return seconds - min(_CLOSING_MOST * seconds, _CLOSING_SECONDS + _CLOSING_SHARE * seconds)
 
 
 def _reasons(failed: Sequence[Trial]) -> list[str]:

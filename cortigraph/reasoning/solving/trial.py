@@ -211,7 +211,7 @@ class Bench:
         parts = len(self.space.slots) + (FUSION in decisions)
         try:
             for number, slot in enumerate(self.space.slots):
-                if not first and number and not self.clock.left:
+                if number and self._late(first):
                     return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=_LATE, counts=False)
                 runs[slot] = self.branch(decisions, slot, self.clock.split(parts - number) if first else None)
             # A branch that an earlier candidate trained costs nothing now, but is not free: its share was paid then.
@@ -221,6 +221,8 @@ class Bench:
             if len(runs) == 1:
                 only = next(iter(runs.values()))
                 trained, metrics, extra = only.blueprint, only.metrics, 0.0
+            elif self._late(first or index < 0):  # what has no place in the search has nothing to learn
+                return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=_LATE, counts=False)
             else:
                 slot = FUSION
                 trained, metrics, extra = self.fuse(decisions, hashes)
@@ -234,6 +236,10 @@ class Bench:
             return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=brief(error), slot=slot, counts=counts)
         keys = {slot: run.key for slot, run in runs.items()}
         return Trial(index, trained, metrics["accuracy"], metrics["nll"], seconds + extra, runs=keys)
+
+    def _late(self, needed: bool) -> bool:
+        """Whether time is over, and nothing is lost by leaving it at that."""
+        return not needed and not self.clock.left
 
     def resume(self, runs: set[str]) -> None:
         """Says which branches earlier trials of this search have paid for."""
