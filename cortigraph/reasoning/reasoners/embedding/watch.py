@@ -111,6 +111,7 @@ class Watch:
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs to be trained, from 1."""
+        self._shown("compiling", 0, 0)
         self._shorten()
         self._over = self._clock.left <= 0
         for epoch in range(self._done + 1, self._settings.epochs + 1):
@@ -126,6 +127,7 @@ class Watch:
             done: Queries that the epoch has asked.
             whole: Of so many.
         """
+        self._shown("compiling", 1, 1)
         self._clock.tell(self._shown, "queries", (self._epoch - 1) * whole + done, self._settings.epochs * whole)
         return self._clock.left <= self._closing
 
@@ -191,6 +193,7 @@ class Watch:
         seconds = self._settings.seconds
         if seconds is None or not len(self._valid):
             return
+        evaluate(self._scorer, self._facts, self._valid[:1], self._known)  # compiles what ranks
         both = 2 * seconds_a_query(self._scorer, self._facts, self._valid[:, :2])
         self._valid = spread(self._valid, VALIDATION * seconds, both)
         self._closing = both * len(self._valid)

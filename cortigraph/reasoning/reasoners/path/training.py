@@ -195,6 +195,7 @@ class _Training:
             torch.manual_seed(settings.seed + 1)
             self._restore()
             clock = Clock(settings.seconds, spent=state.seconds + self._clock.elapsed)
+            self._shown("compiling", 0, 0)
             closing = self._shorten()
             asked = np.bincount(self._turns[: state.step], minlength=len(self._graphs))
             while state.step < self._steps and state.share < 1 and state.waited < settings.patience:
@@ -206,6 +207,7 @@ class _Training:
                 # What is left when the last validation must begin is what there is to learn in.
                 late = state.seconds / max(settings.seconds - closing, 1e-9) if settings.seconds else 0.0
                 state.share = min(1.0, max(state.step / self._steps, late))
+                self._shown("compiling", 1, 1)
                 clock.tell(self._shown, "steps", state.step, self._steps)
                 if state.step % every == 0 or state.share >= 1:
                     mrr = self._validate()
