@@ -101,13 +101,13 @@ def run(
     if store.read_only:
         raise InputError("the store was opened read-only; open it with read_only=False to ingest")
     quiet = progress or (lambda what, done, whole: None)
-    with disk_told(), Intent(home, job, options or Options(), given=bool(tables)):
-        return _Run(Work(store, home, job, options or Options(), tables, quiet), quiet).run()
+    with disk_told(), Intent(home, job, options or Options(), given=bool(tables)) as intent:
+        return _Run(Work(store, home, job, options or Options(), tables, quiet), intent, quiet).run()
 
 
 class _Run:
-    def __init__(self, work: Work, progress: Progress) -> None:
-        self._work, self._progress = work, progress
+    def __init__(self, work: Work, intent: Intent, progress: Progress) -> None:
+        self._work, self._intent, self._progress = work, intent, progress
         self._store, self._home, self._job = work.store, work.home, work.job
         self._folded: Mapping[str, int] = {}
         self._began = time.perf_counter()
@@ -179,6 +179,7 @@ class _Run:
                 return first.load(self._store, batch, number, totals, self._progress, archived)
             archived()
             ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
+            self._intent.registered()
             return written(writing, changes, "done", self._progress, totals)
         except Exception as error:
             if not ends(error):

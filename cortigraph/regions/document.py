@@ -68,8 +68,17 @@ class Document:
                 failed = error
         raise InputError([self._explain(at, problem) for problem in _distinct(failed)]) from None
 
+    def _place(self, at: Place, problem: dict[str, Any]) -> Place:
+        """Where a problem is; pydantic names members of unions besides, which are no places."""
+        data = self.data
+        for step in at:
+            data = data[step]
+        steps = tuple(problem["loc"])
+        lacking = steps[-1:] if problem["type"] == "missing" else ()
+        return (*at, *_leaf(data, steps), *lacking)
+
     def _explain(self, at: Place, problem: dict[str, Any]) -> str:
-        place = at + tuple(problem["loc"])
+        place = self._place(at, problem)
         name = ".".join(str(step) for step in place)
         got = problem.get("input")
         told = f" (got {_shown(got)})" if isinstance(got, str | int | float | bool) else ""

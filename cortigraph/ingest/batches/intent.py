@@ -27,7 +27,8 @@ __all__ = ["Begun", "Intent", "begun"]
 class Intent:
     """Notes a run while it lasts; what is left behind was killed, or stopped by a store that failed.
 
-    A run that ends well stands for those of the same job that did not.
+    A run that ends well stands for those of the same job that did not. From when the ledger knows its batch, it is the
+    batch that is finished or abandoned, and not the job that is begun again.
 
     Args:
         home: Keeps the note.
@@ -54,6 +55,10 @@ class Intent:
             self._path.unlink(missing_ok=True)
             raise StoreError(f"nothing can be written to {self._path.parent}: {error.strerror}") from error
         return self
+
+    def registered(self) -> None:
+        """The ledger knows the batch."""
+        self._path.unlink(missing_ok=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -15,25 +15,23 @@ task, arguments or source; that, and not their order, is in the keys of the runs
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cortigraph.graph.names import Label, property_problem
-from cortigraph.graph.plain_yaml import Place, Plain, values_of
+from cortigraph.graph.plain_yaml import Place, values_of
+from cortigraph.ingest.spec.metrics import NO_NUMBER, meant
+from cortigraph.ingest.spec.results import REPORTED
 
-__all__ = ["INDEX", "TOLD", "Fault", "meant", "results"]
+__all__ = ["INDEX", "TOLD", "Fault", "results"]
 
 Fault = Callable[[Place, object, str], None]
 
 INDEX = "model-index"
 TOLD = ("config", "split", "revision", "task", "args")  # properties of a run
-_OWN = {*TOLD, "kind", "reported_by"}
-_EXACT = 2**53  # up to here a float holds every whole number
+_OWN = {*TOLD, *REPORTED}
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_NUMBER = "expected a number such as 0.884, or 88.4%; write one, or leave the metric out"
 
 
 def results(front: Mapping[str, Any], fault: Fault) -> list[dict[str, Any]]:
@@ -64,29 +62,6 @@ def results(front: Mapping[str, Any], fault: Fault) -> list[dict[str, Any]]:
         several = len(apart[row["dataset"], row["metric"]]) > 1 and row["which"]
         row["run"] = f"{row['metric']}/{row['which']}" if several else row["metric"]
     return found
-
-
-def meant(told: object) -> float | None:
-    """The number that a metric's value means; None where it means none. Per cent are hundredths.
-
-    Example:
-        >>> meant(Plain("92.1")), meant("92.1"), meant("92.1 %"), meant("0,91"), meant("92.1 ± 0.3")
-        (92.1, 92.1, 0.921, None, None)
-    """
-    if not isinstance(told, str):
-        return None
-    text = told.strip().removesuffix("%").rstrip()
-    percent = told.strip().endswith("%")
-    value = Plain(text).value
-    if isinstance(value, str | bool) or value is None or not math.isfinite(value):
-        return None
-    if isinstance(value, int) and abs(value) > _EXACT:
-        return None
-    try:
-        found = float(Decimal(text) / 100 if percent else Decimal(text))
-    except (InvalidOperation, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
 
 
 def _metrics(front: Mapping[str, Any], fault: Fault) -> Iterator[dict[str, Any]]:
@@ -129,7 +104,7 @@ def _result(result: dict[str, Any], place: Place, fault: Fault) -> Iterator[dict
         at = (*place, "metrics", number)
         name, value = _metric(metric, at, fault), meant(metric.get("value"))
         if value is None:
-            fault((*at, "value"), metric.get("value"), _NUMBER)
+            fault((*at, "value"), metric.get("value"), f"{NO_NUMBER}; write one, or leave the metric out")
         if name is None or value is None:
             continue
         own = {"metric": metric.get("name"), "metric_config": metric.get("config"), "metric_args": metric.get("args")}

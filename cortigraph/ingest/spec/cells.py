@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from cortigraph.graph._values import checked_rows
 from cortigraph.graph.errors import InputError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cortigraph.tables.base import Block
 
-__all__ = ["FILE", "Cell", "CellField", "KeyCell", "KeyField"]
+__all__ = ["FILE", "Cell", "CellField", "KeyCell", "NameField", "OwnKeyField", "one_name"]
 
 FILE = ":file"  # in a template, the name of the row's file
 _HOLE = re.compile(r"\{([^{}]+)\}")
@@ -102,14 +102,11 @@ class Cell(BaseModel):
             {column: kind, map: {Batch: DataBatch}}
         """
         if self.value is None:
-            given = self.model_copy(update={"map": {**(self.map or {}), text: becomes}}).model_dump(
-                exclude_defaults=True
-            )
+            # What becomes the text by the map that is there must become the other one at once.
+            known = {told: becomes if given == text else given for told, given in (self.map or {}).items()}
+            given = self.model_copy(update={"map": {**known, text: becomes}}).model_dump(exclude_defaults=True)
         else:
-            several = (
-                [becomes if each == text else each for each in self.value] if type(self.value) is list else becomes
-            )
-            given = {"value": several}
+            given = {"value": becomes}
         return yaml.safe_dump(given, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000).strip()
 
     def __str__(self) -> str:
@@ -162,7 +159,22 @@ class Cell(BaseModel):
         return found
 
 
+_Told = TypeVar("_Told")
+
+
+def one_name(told: _Told) -> _Told:
+    """What names a thing names one: a constant may not be a list there, as a column's cell may.
+
+    Raises:
+        ValueError: It is a list.
+    """
+    if isinstance(told, Cell) and isinstance(told.value, list | tuple):
+        raise ValueError("a constant here names one thing, not a list; write the mapping once for each")
+    return told
+
+
 CellField = Annotated[Cell, BeforeValidator(Cell.parse)]
+NameField = Annotated[CellField, AfterValidator(one_name)]
 
 
 class KeyCell(Cell):
@@ -182,7 +194,7 @@ class KeyCell(Cell):
         return {**super()._origins(), "row: true": self.row}
 
 
-KeyField = Annotated[KeyCell, BeforeValidator(KeyCell.parse)]
+OwnKeyField = Annotated[KeyCell, BeforeValidator(KeyCell.parse), AfterValidator(one_name)]
 
 
 def _file_name(block: Block) -> pa.Array:

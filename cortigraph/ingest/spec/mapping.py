@@ -8,13 +8,13 @@ relationships:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from cortigraph.graph.names import Label, RelType, flaw, instead, label_problem, property_problem, type_problem
-from cortigraph.ingest.spec.cells import Cell, CellField, KeyField
+from cortigraph.ingest.spec.cells import Cell, CellField, NameField, OwnKeyField, one_name
 
 __all__ = ["LABELS", "EdgeMapping", "End", "NodeMapping", "Property"]
 
@@ -34,7 +34,19 @@ def _further(name: str) -> str:
 
 
 def _type(told: str | Cell) -> str | Cell:
-    return _taken(told, type_problem(told)) if isinstance(told, str) else told
+    name = told.value if isinstance(told, Cell) else told
+    return _taken(name, type_problem(name)) if isinstance(name, str) else told
+
+
+def _given(told: Any) -> Any:
+    """Labels as a cell, or as a list: constants are one, so that they are checked when the job is read."""
+    if isinstance(told, dict) and set(told) == {"value"}:
+        told = told["value"] if isinstance(told["value"], list | tuple) else [told["value"]]
+    return told if isinstance(told, list | tuple) else Cell.parse(told)
+
+
+def _form(told: Any) -> str:
+    return "list" if isinstance(told, list | tuple) else "cell"
 
 
 def _taken(name: str, problem: str | None) -> str:
@@ -52,6 +64,10 @@ def _label(name: str) -> str:
 
 Property = Annotated[str, AfterValidator(_property)]
 _KnownLabel = Annotated[str, AfterValidator(_label)]
+_Further = tuple[Annotated[str, AfterValidator(_further)], ...]
+_Labels = Annotated[
+    Annotated[_Further, Tag("list")] | Annotated[Cell, Tag("cell")], Discriminator(_form), BeforeValidator(_given)
+]
 
 
 class _Mapping(BaseModel):
@@ -61,6 +77,10 @@ class _Mapping(BaseModel):
     having: tuple[str, ...] = ()
     where: dict[str, str | tuple[str, ...]] = {}
     properties: dict[Property, CellField] = {}
+
+    def numbers(self) -> Collection[str]:
+        """The properties that are numbers and nothing else."""
+        return ()
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
         """Every cell, with its place in the mapping."""
@@ -84,7 +104,7 @@ class End(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: _KnownLabel = Label.ENTITY
-    key: CellField
+    key: NameField
     area: str | None = None
 
     @classmethod
@@ -115,8 +135,8 @@ class NodeMapping(_Mapping):
     """
 
     label: _KnownLabel = Label.ENTITY
-    labels: tuple[Annotated[str, AfterValidator(_further)], ...] | CellField = ()
-    key: CellField
+    labels: _Labels = ()
+    key: NameField
     area: str | None = None
     embed: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()
@@ -179,11 +199,11 @@ class EdgeMapping(_Mapping):
         'Entity'
     """
 
-    type: Annotated[str | Cell, AfterValidator(_type)]
+    type: Annotated[str | Cell, AfterValidator(_type), AfterValidator(one_name)]
     types: tuple[str, ...] | None = Field(default=None, min_length=1)
     start: Annotated[End, BeforeValidator(End.parse)]
     end: Annotated[End, BeforeValidator(End.parse)]
-    key: KeyField | None = None
+    key: OwnKeyField | None = None
     create: bool = False
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:

@@ -14,23 +14,58 @@ results:
     metric: accuracy
     scale: 0.01
 
-A region that is known by its results alone has no builder, so that no network is built of it; it can be reasoned about.
+A metric is a number, or text that is one; whatever else a cell holds refuses its row. A region that is known by its results alone has no builder, so that no network is built of it; it can be reasoned about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from cortigraph.graph.names import property_problem
 from cortigraph.graph.schema import Label, RelType
-from cortigraph.ingest.spec.cells import FILE, Cell, CellField
-from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping, Property
+from cortigraph.ingest.spec.cells import FILE, Cell, CellField, NameField
+from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
 
-__all__ = ["ResultsItem"]
+__all__ = ["REPORTED", "ResultsItem"]
 
-_Metric = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+REPORTED = ("kind", "reported_by")  # what every run says of itself, besides what it was told
+
+
+def _of_run(name: str) -> str:
+    problem = property_problem(name, Label.RUN)
+    if problem is None and name in REPORTED:
+        problem = "is a property that every run has already"
+    if problem is not None:
+        raise ValueError(f"{name[:60]!r} {problem}; give it another name")
+    return name
+
+
+def _measured(cell: Cell) -> Cell:
+    if cell.value is not None and type(cell.value) not in (int, float):
+        raise ValueError(f"a metric is a number, got {cell.value!r}; write one without quotes, or name a column")
+    return cell
+
+
+_Metric = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_of_run)]
+_Measured = Annotated[CellField, AfterValidator(_measured)]
+_Property = Annotated[str, AfterValidator(_of_run)]
+
+
+class _RunMapping(NodeMapping):
+    """Rows to runs.
+
+    Args:
+        metrics: The properties that are metrics.
+    """
+
+    metrics: tuple[str, ...] = ()
+
+    def numbers(self) -> Collection[str]:
+        """The metrics."""
+        return self.metrics
 
 
 class ResultsItem(BaseModel):
@@ -60,14 +95,14 @@ class ResultsItem(BaseModel):
 
     source: str
     area: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")]
-    model: CellField
-    dataset: CellField | None = None
+    model: NameField
+    dataset: NameField | None = None
     datasets: tuple[str, ...] | dict[str, str] = ()
-    metrics: dict[_Metric, CellField] = {}
+    metrics: dict[_Metric, _Measured] = {}
     metric: _Metric | None = None
-    scale: float | None = None
+    scale: Annotated[float, Field(allow_inf_nan=False)] | None = None
     run: tuple[str, ...] = ()
-    properties: dict[Property, CellField] = {}
+    properties: dict[_Property, CellField] = {}
     having: tuple[str, ...] = ()
     where: dict[str, str | tuple[str, ...]] = {}
 
@@ -77,6 +112,9 @@ class ResultsItem(BaseModel):
         wide = bool(self.datasets) and self.metric is not None and self.dataset is None and not self.metrics
         if long == wide:
             raise ValueError("give dataset and metrics (one row a run), or datasets and metric (a matrix)")
+        both = [name for name in self.properties if name in self.metrics or name == self.metric]
+        if both:
+            raise ValueError(f"{', '.join(both)}: can't be a metric and another property of a run; rename one of them")
         return self
 
     def mappings(self, job: str) -> tuple[list[NodeMapping], list[EdgeMapping]]:
@@ -115,12 +153,13 @@ class ResultsItem(BaseModel):
         rows: dict[str, Any] = {"source": self.source, "having": having, "where": self.where}
         region: dict[str, Any] = {"label": Label.REGION, "key": self.model, "area": self.area}
         key = _run_key(job, self.model, dataset, self.run)
-        told = {**self.properties, **metrics, "kind": Cell(value="reported"), "reported_by": Cell(value=job)}
+        reported = dict(zip(REPORTED, (Cell(value="reported"), Cell(value=job)), strict=True))
+        told = {**self.properties, **metrics, **reported}
         names: dict[str, Any] = {"weak": ("name",)}  # whoever declares a region or a data set names it better
         nodes = [
             NodeMapping(**rows, **region, **names, properties={"name": self.model}),
             NodeMapping(**rows, **names, label=Label.DATASET, key=dataset, properties={"name": dataset}),
-            NodeMapping(**rows, label=Label.RUN, key=key, properties=told),
+            _RunMapping(**rows, label=Label.RUN, key=key, properties=told, metrics=tuple(metrics)),
         ]
         run = End(label=Label.RUN, key=key)
         edges = [

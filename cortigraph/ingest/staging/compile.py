@@ -16,6 +16,7 @@ from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
 from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cells import Cell
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
+from cortigraph.ingest.spec.metrics import metrics
 from cortigraph.ingest.staging.rows import COUNTED, counted
 from cortigraph.ingest.staging.unfold import any_in, is_list, taken, unfolded
 from cortigraph.tables.written import unwritable, written
@@ -201,7 +202,20 @@ class Compiler:
                 for row in np.flatnonzero(keep & given):
                     self._reject(block, int(row), column, cells[int(row)].as_py(), _SHAPED)
                 keep &= ~given
-            found[name] = pa.nulls(block.table.num_rows) if lists else cell.of(block)
+            if name in mapping.numbers():
+                found[name] = self._metric(cell, block, keep)
+            else:
+                found[name] = pa.nulls(block.table.num_rows) if lists else cell.of(block)
+        return found
+
+    def _metric(self, cell: Cell, block: Block, keep: NDArray[np.bool_]) -> pa.Array:
+        """A column of numbers; rows in which there is something else are rejected."""
+        told = cell.model_copy(update={"scale": None}).of(block)
+        found, wrong = metrics(told, cell.scale)
+        for row, reason in wrong.items():
+            if keep[row]:
+                self._reject(block, row, str(cell), told[row].as_py(), reason)
+        keep[list(wrong)] = False
         return found
 
     def _usable(self, cell: Cell, key: pa.Array, block: Block, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
