@@ -108,8 +108,8 @@ def _rehearse(brain: Brain, scene: Scene, as_json: bool) -> None:
     from cortigraph.cli.rank import show_ranking
     from cortigraph.reasoning.solving.problem import pose
 
+    ranked = brain.rank_regions(scene)  # the first in a new store also declares the regions that come with the package
     notes = pose(brain.store, scene, brain.home.cache).dataset.notes
-    ranked = brain.rank_regions(scene)
     known = [one.seconds for advice in ranked.values() for one in advice.regions if one.seconds]
     estimate = sum(known) / len(known) * scene.budget.trials if known else None
     if as_json:

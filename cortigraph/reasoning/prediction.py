@@ -86,19 +86,20 @@ def _reading(told: str | None) -> TableSpec | None:
     return TableSpec.model_validate({**said, "format": said.get("format") or format_of(Path(spec["table"]))})
 
 
-def listed(known: Remembered, table: Path, home: Home) -> ListedSamples:
+def listed(known: Remembered, table: Path, home: Home, delimiter: str | None = None) -> ListedSamples:
     """Samples that a table lists, read as the one that the pathway was learned from.
 
     Args:
         known: The pathway.
         table: CSV, TSV, JSON (lines) or Parquet; paths in it are relative to its own folder.
         home: For what the table holds itself.
+        delimiter: Between its cells, where that is another.
 
     Raises:
         DataError: Everything that is wrong with it, by row.
     """
     home.cache.mkdir(parents=True, exist_ok=True)
-    return list_new(table, known.transforms, known.reading, home.cache)
+    return list_new(table, known.transforms, known.reading, home.cache, delimiter)
 
 
 def predict(store: Store, home: Home, key: str, samples: Sequence[Sample]) -> list[Prediction]:

@@ -13,7 +13,12 @@ __all__ = ["Content", "is_gzip"]
 
 _GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"
-_WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_NO_TEXT = {
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+    b"PK\3\4": "is a ZIP file, as spreadsheets are; save the sheet as CSV, or unpack it",
+    b"PAR1": "is a Parquet file; give `format: parquet`",
+}
 _PIECE = 1 << 20
 
 
@@ -46,10 +51,11 @@ class Content:
         first = b""
         for piece in pieces:
             first += piece
-            if len(first) >= len(_MARK):
+            if len(first) >= 4:
                 break
-        if first[:2] in _WIDE:
-            raise InputError(f"{self.label} is {_WIDE[first[:2]]}; save it as UTF-8")
+        for start, told in _NO_TEXT.items():
+            if first.startswith(start):
+                raise InputError(f"{self.label} {told}")
         if b"\0" in first[:4]:
             raise InputError(f"{self.label} begins with zero bytes, as UTF-16 and UTF-32 do; save it as UTF-8")
         yield first.removeprefix(_MARK)

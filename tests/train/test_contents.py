@@ -100,6 +100,10 @@ def test_names_of_classes_are_read(maker: Make, cache: Path) -> None:
     data = loaded(made, cache, "image")
     assert data.classes == ["bird", "cat", "dog"]
     assert data.target[:3].tolist() == [0, 1, 2]
+    feature["names"] = ["bird", "cat"]
+    table(made, WAYS["struct"]([(made.root / row["image"]).read_bytes() for row in made.rows], [""] * 24), metadata)
+    with pytest.raises(DataError, match=r"row 3: 'label' is 2, and the file names classes 0 to 1"):
+        loaded(made, cache, "image")
 
 
 def test_the_same_picture_in_two_splits_is_a_leak(maker: Make, cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,15 @@ def test_a_split_that_is_told_twice_is_refused(tmp_path: Path, cache: Path) -> N
         _load(tmp_path / "plain", cache, split={"valid": 0.2})
     with pytest.raises(DataError, match="no columns to split by"):
         _load(tmp_path, cache, split={"test": ["cat"]})
+
+
+@pytest.mark.parametrize("name", [b"\xb9\xb7/1.png", b"dog/\xff.png"])
+def test_names_in_another_encoding_are_told(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "pets" / os.fsdecode(name)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    (tmp_path / "pets" / "cat").mkdir()
+    (tmp_path / "pets" / "cat" / "2.png").write_bytes(b"")
+    spec = DataSpec.parse({"folder": "pets", "inputs": {"image": {"modality": "image"}}})
+    with pytest.raises(DataError, match=r"udc.* is a name that is not UTF-8; rename it"):
+        load(spec, tmp_path, tmp_path / "cache")

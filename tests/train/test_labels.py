@@ -18,13 +18,13 @@ from .conftest import Maker, picture
 
 Make = Callable[[], Maker]
 FORMS = st.sampled_from(["NFC", "NFD"])
-UNSEEN = st.sampled_from(["", "\u200b", "\ufeff", "\u00ad", "\u200e", "\u2060"])
+UNSEEN = st.sampled_from(["", "\u200b", "\ufeff", "\u00ad", "\u200e", "\u2060", "\0", "\x1b", "\u034f"])
 AROUND = st.text(" \t\u00a0\u2003\u3000", max_size=2)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12), FORMS, UNSEEN, AROUND, AROUND)
 def test_a_name_is_one_however_it_was_typed(name: str, form: str, mark: str, before: str, after: str) -> None:
-    typed = before + mark + unicodedata.normalize(form, name) + after
+    typed = before + mark.join(unicodedata.normalize(form, name)) + mark + after
     assert normal(typed) == normal(name)
     assert normal(normal(name)) == normal(name)
     assert alike(typed) == alike(name)
@@ -35,7 +35,20 @@ def test_what_changes_a_name_is_kept(name: str) -> None:
     assert normal(name) == name
 
 
-@pytest.mark.parametrize(("one", "other"), [("Cat", "cat"), ("1", "1.0"), ("True", "true"), ("7", "07"), ("ﬁn", "fin")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Cat", "cat"),
+        ("1", "1.0"),
+        ("True", "true"),
+        ("7", "07"),
+        ("ﬁn", "fin"),
+        ("Cat", "Саt"),
+        ("T-rex", "T–rex"),
+        ("cat", "cat\u200d"),
+        ("☀", "☀\ufe0f"),
+    ],
+)
 def test_what_may_be_meant_as_one_is_alike_but_not_the_same(one: str, other: str) -> None:
     assert normal(one) != normal(other)
     assert alike(one) == alike(other)
@@ -68,6 +81,13 @@ def test_names_that_differ_in_case_or_number_stay_two_and_that_is_said(maker: Ma
     assert data.notes == (
         "name: 'Cat' (6 rows), 'cat' (6 rows) are 2 classes; if they mean the same, write them alike",
         "name: '1' (6 rows), '1.0' (6 rows) are 2 classes; if they mean the same, write them alike",
+    )
+
+
+def test_names_that_are_printed_alike_are_told_by_number(maker: Make, cache: Path) -> None:
+    data = labelled(maker(), cache, "Cat", "\u0421at", "Dog")
+    assert data.notes == (
+        "name: 'Cat' (8 rows), '\\u0421at' (8 rows) are 2 classes; if they mean the same, write them alike",
     )
 
 

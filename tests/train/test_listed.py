@@ -70,6 +70,21 @@ def test_a_delimiter_that_was_told_holds_for_tables_of_that_format(here: Path, d
     assert len(list_new(here / "t.parquet", dataset.transforms, told)) == 3
     with pytest.raises(DataError, match='give `delimiter: ";"`'):
         list_new(here / "t.csv", dataset.transforms)
+    assert len(list_new(here / "t.csv", dataset.transforms, delimiter=";")) == 1
+    with pytest.raises(DataError, match="delimiter must be one ASCII character"):
+        list_new(here / "t.csv", dataset.transforms, delimiter="::")
+
+
+def test_types_hold_for_what_is_fed_alone(here: Path, dataset: Dataset) -> None:
+    told = TableSpec(format="csv", types={"label": "int", "image": "text"})
+    for text in ("image,sound\n0.png,0.wav\n", "image,sound,label\n0.png,0.wav,x\n"):
+        csv(text)(here / "t.csv")
+        assert len(list_new(here / "t.csv", dataset.transforms, told)) == 1
+
+
+def test_the_column_that_was_learned_from_goes_before_the_name_of_the_input(here: Path, dataset: Dataset) -> None:
+    csv("audio,image,sound\nby hand,0.png,1.wav\n")(here / "t.csv")
+    assert Path(list_new(here / "t.csv", dataset.transforms)[0]["audio"]).name == "1.wav"  # type: ignore[arg-type]
 
 
 BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {

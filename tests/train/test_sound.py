@@ -25,6 +25,9 @@ FORMS = [
     ("WAV", "FLOAT", 0), ("WAV", "DOUBLE", 0), ("WAV", "ALAW", 0.05), ("WAV", "ULAW", 0.05), ("WAVEX", "PCM_16", 1e-4),
     ("AIFF", "PCM_16", 1e-4), ("AU", "PCM_16", 1e-4), ("W64", "PCM_16", 1e-4), ("RF64", "PCM_16", 1e-4),
     ("CAF", "PCM_16", 1e-4), ("FLAC", "PCM_16", 1e-4), ("OGG", "VORBIS", 0.2), ("MP3", "MPEG_LAYER_III", 0.2),
+    ("NIST", "PCM_16", 1e-4), ("VOC", "PCM_16", 1e-4), ("SVX", "PCM_16", 1e-4), ("AVR", "PCM_16", 1e-4),
+    ("MAT4", "PCM_16", 1e-4), ("MAT5", "DOUBLE", 0), ("MPC2K", "PCM_16", 1e-4), ("HTK", "PCM_16", 1e-4),
+    ("WVE", "ALAW", 0.05),
 ]  # fmt: skip
 
 
@@ -51,7 +54,7 @@ def test_every_form_is_read_whole_and_told_when_cut(form: str, kind: str, off: f
     for share in (0.9, 0.6, 0.3):
         path.write_bytes(content[: round(len(content) * share)])
         for source in (path, Content(path.read_bytes(), "a")):
-            with pytest.raises(DataError, match=r"cut short|malformed|lost sync"):
+            with pytest.raises(DataError, match=r"cut short|malformed|lost sync|unknown format"):
                 read(source)
 
 
@@ -74,7 +77,19 @@ def test_a_stream_that_did_not_know_its_length_is_read(tmp_path: Path) -> None:
         np.testing.assert_allclose(read(Content(bytes(content), "a"))[:, 0], WAVE, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["text.mp3", "text.wav", "text.flac", "text"])
+@pytest.mark.parametrize("suffix", ["raw", "vox", "gsm", "mp3", "flac", ""])
+def test_what_a_sound_is_called_counts_for_nothing(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(written("WAV", "FLOAT"))
+    np.testing.assert_array_equal(read(path)[:, 0], WAVE)
+
+
+def test_a_sound_that_can_only_be_read_onward_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(written("WAV", "GSM610"))
+    assert len(read(tmp_path / "a.wav")) == pytest.approx(len(WAVE), abs=320)
+
+
+@pytest.mark.parametrize("name", ["text.mp3", "text.wav", "text.flac", "text.raw", "text.vox", "text"])
 def test_text_is_no_sound(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / name).write_text("not a sound\n")
     with pytest.raises(DataError, match=rf"{name} is not a sound that can be read \(unknown format\)"):
@@ -111,6 +126,7 @@ def test_odd_rates_are_resampled(rate: int, tmp_path: Path) -> None:
     [
         (np.where(np.arange(900) % 300, 0.1, np.nan), "holds 3 samples that are NaN or infinite"),
         (np.full(9, 1e300), "holds 9 samples that are NaN or infinite"),
+        (np.full(9, 1e30), r"holds samples up to 1e\+30, whose power can't be told; expected -1 to 1"),
         (np.zeros(0), "holds no sound: 0 samples"),
     ],
 )

@@ -29,6 +29,7 @@ _SIZE = (64, 64)  # mel bands, frames when the user names no size
 _RATE = 16_000  # Hz, at most, when the user names no rate
 _LONGEST = 10.0  # seconds, at most, when the user names no length
 _LARGEST_TERM = 100_000
+_LOUDEST = 1e12  # beyond, the power of a window overflows in float32
 _FLOOR = 1e-5  # power below which it is silence: its logarithm would only tell rounding errors apart
 
 
@@ -90,6 +91,11 @@ class AudioDecoder:
         mono = wave.mean(axis=1)
         if not np.isfinite(mono).all():
             raise DataError(f"{sound} holds {int((~np.isfinite(mono)).sum())} samples that are NaN or infinite")
+        if np.abs(mono).max() > _LOUDEST:
+            raise DataError(
+                f"{sound} holds samples up to {np.abs(mono).max():.3g}, whose power can't be told; expected -1 to 1; "
+                "scale it"
+            )
         return log_mel(self._fitted(mono, rate), self.sample_rate, self.size)[None]
 
     def _fitted(self, mono: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -88,9 +88,10 @@ def signature(paths: Iterable[str]) -> str:
     for path in paths:
         try:
             stat = os.stat(path)  # noqa: PTH116
-            digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}\n".encode())
+            told = f"{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}"
         except OSError:
-            digest.update(f"{path}\0missing\n".encode(errors="surrogateescape"))
+            told = "missing"
+        digest.update(f"{path}\0{told}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

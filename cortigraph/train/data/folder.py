@@ -63,6 +63,9 @@ def list_folder(source: Path) -> list[Sample]:
     listed = [sample for split in splits for sample in _classes(source, split)]
     for place, label in _empty(source, splits, listed):
         problems.add(f"data.folder: {place} holds no files; add samples of class {label!r} or remove the folder")
+    for sample in listed:
+        if not _encodable(sample.path):  # as unpacked from a ZIP file in an encoding of its own
+            problems.add(f"data.folder: {sample.path!r} in {source} is a name that is not UTF-8; rename it")
     problems.check()
     return listed
 
@@ -111,6 +114,14 @@ def _empty(source: Path, splits: list[str], listed: list[Sample]) -> Iterator[tu
             if label not in filled and label not in told:
                 told.add(label)
                 yield source / split / label, label
+
+
+def _encodable(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _walk(folder: Path, seen: set[str]) -> tuple[list[str], list[str]]:

@@ -15,6 +15,7 @@ from cortigraph.train.data.decode import Transform
 from cortigraph.train.data.problems import DataError, Problems
 from cortigraph.train.data.reading import columns_of, read_columns
 from cortigraph.train.data.sources import find_column
+from cortigraph.train.data.spec import FILE
 from cortigraph.train.data.table import Listing, check_cells
 
 if TYPE_CHECKING:
@@ -59,15 +60,20 @@ class ListedSamples(Sequence[Sample]):
 
 
 def list_new(
-    path: Path, transforms: Mapping[str, Transform], reading: TableSpec | None = None, folder: Path | None = None
+    path: Path,
+    transforms: Mapping[str, Transform],
+    reading: TableSpec | None = None,
+    folder: Path | None = None,
+    delimiter: str | None = None,
 ) -> ListedSamples:
-    """New samples that a table lists, under the inputs' names or the columns that were learned from.
+    """New samples that a table lists, under the columns that were learned from, or else the inputs' names.
 
     Args:
         path: Of the table; paths in it are relative to its own folder.
         transforms: Input → what turns its files or texts into values.
         reading: How the table that was learned from is read; this one too, unless it is of another format.
         folder: For pictures and sounds that the table holds itself.
+        delimiter: Between its cells, where that is another than in the table that was learned from.
 
     Raises:
         DataError: Everything that is wrong: columns that are not there, cells that are empty, files that are missing.
@@ -75,8 +81,16 @@ def list_new(
     if not path.is_file():
         raise DataError(f"no file {path}")
     spec = reading if reading is not None and reading.format == format_of(path) else TableSpec()
-    source = columns_of(path, spec)
+    if delimiter is not None:
+        spec = spec.model_copy(update={"delimiter": delimiter, "format": format_of(path)})
+        if wrong := list(spec.problems()):
+            raise DataError(wrong)
+    # What types are told of the target and the like concerns nobody here; the table may well lack those columns.
+    source = columns_of(path, spec.model_copy(update={"types": {}}))
     columns = {name: _column(name, told.column, source) for name, told in transforms.items()}
+    types = {columns[name]: spec.types[told.column] for name, told in transforms.items() if told.column in spec.types}
+    if types:
+        source = columns_of(path, spec.model_copy(update={"types": types}))
     wanted = {column: f"input {name!r}" for name, column in columns.items()}
     held = [columns[name] for name, told in transforms.items() if told.decoder.from_file]
     read = read_columns(source, path, wanted, held, folder)
@@ -87,7 +101,8 @@ def list_new(
 
 
 def _column(name: str, learned: str, source: Source) -> str:
-    return name if lacking(name, source) is None else learned
+    known = (name, learned) if learned == FILE else (learned, name)
+    return next((column for column in known if lacking(column, source) is None), learned)
 
 
 def _sources(listing: Listing, columns: Mapping[str, str], held: Sequence[str]) -> dict[str, Sequence[Any]]:

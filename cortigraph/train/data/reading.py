@@ -119,8 +119,15 @@ def read_columns(
     texts |= {name: found.names for name, found in contents.items()}
     for name in wanted:
         names = _class_names(schema, own[name])
+        for row, cell in enumerate(texts[name] if names else ()):
+            if cell and cell not in names:
+                problems.add(
+                    f"{path.name} row {row + 1}: {name!r} is {cell}, and the file names classes 0 to {len(names) - 2}; "
+                    "mend the row, or the names"
+                )
         if names:
-            texts[name] = [names.get(cell, cell) for cell in texts[name]]
+            texts[name] = [names.get(cell, "") for cell in texts[name]]
+    problems.check()
     return Columns({name: texts[name] for name in wanted}, contents)
 
 
@@ -171,9 +178,11 @@ def _check_paths(schema: pa.Schema | None, column: str, place: str) -> None:
 
 
 def _class_names(schema: pa.Schema | None, column: str) -> dict[str, str]:
-    """Number of a class → its name, where Hugging Face's `datasets` wrote them into the file."""
+    """Number of a class → its name, where Hugging Face's `datasets` wrote them into the file; -1 is none."""
+    import pyarrow as pa
+
     told = (schema.metadata or {}).get(b"huggingface") if schema is not None else None
-    if told is None:
+    if schema is None or told is None or not pa.types.is_primitive(schema.field(column).type):
         return {}
     try:
         feature = json.loads(told)["info"]["features"][column]

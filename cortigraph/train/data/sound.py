@@ -22,9 +22,16 @@ __all__ = ["measure", "opened", "part", "short", "whole"]
 _RATES = (100, 1_000_000)  # Hz; what says less or more is a header that is wrong, or no sound
 _MP3_FRAMES = 2304  # samples of two
 _PAGE = 65_307  # bytes of Ogg's, at most
+_NIST_HEAD = 1024  # bytes
 _UNKNOWN = 0x7FFFFF00  # what writes to a pipe does not know the length, and says the largest
-# What libsndfile notes where a chunk of samples ends before its header says it does.
-_LACKS = re.compile(r"^\s*(?:data|SSND|riff|Riff size|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+# What libsndfile notes where a chunk of samples ends before its header says it does,
+_LACKS = re.compile(
+    r"^\s*(?:data|SSND|BODY|riff|Riff size|Data Size|Data length)\s*:? (\d+) \(?should be (\d+)", re.MULTILINE
+)
+_CUT = re.compile("seems to be (?:a )?truncated", re.IGNORECASE)
+# or just how long it would be; of NIST it notes nothing.
+_FRAMES = {"AVR": r"Frames\s*: (\d+)", "MPC2K": r"Frames\s*: (\d+)", "MAT5": r"Cols\s*: (\d+)"}
+_NIST = re.compile(rb"^sample_count -i (\d+)", re.MULTILINE)
 
 
 @contextmanager
@@ -40,8 +47,10 @@ def opened(source: Path | Content) -> Iterator[Any]:
     import soundfile
 
     try:
-        with _silent(_is_mp3(source)), soundfile.SoundFile(_handle(source)) as sound:
+        # By number: the name would decide what a file is, rather than what it holds.
+        with _silent(_is_mp3(source)), _file(source) as file, soundfile.SoundFile(file, closefd=False) as sound:
             _check(sound)
+            _check_length(sound, source)
             if sound.format == "OGG":
                 _check_last_page(source)
             yield sound
@@ -58,7 +67,7 @@ def whole(sound: Any) -> NDArray[np.float32]:
     Raises:
         DataError: It ends before its header says.
     """
-    wave: NDArray[np.float32] = sound.read(dtype="float32", always_2d=True)
+    wave: NDArray[np.float32] = sound.read(sound.frames, dtype="float32", always_2d=True)
     # The last frame of an MP3 is often cut, and no loss.
     return _all_there(wave, sound.frames, _MP3_FRAMES if sound.format == "MP3" else 0)
 
@@ -93,7 +102,7 @@ def short(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error).rsplit(": ", 1)[-1].strip()
-    if "not recognised" in text or "regular file" in text:  # the latter is said of text whose name ends in .mp3
+    if "not recognised" in text:
         return "unknown format"
     return text[:100] if text and "'" not in text else "damaged or cut short"
 
@@ -104,9 +113,19 @@ def _check(sound: Any) -> None:
         raise DataError(
             f"its header says {sound.samplerate:,} samples a second; expected {low} to {high:,}; correct or resample it"
         )
-    for told, there in _LACKS.findall(sound.extra_info):
+
+
+def _check_length(sound: Any, source: Path | Content) -> None:
+    notes = sound.extra_info
+    for told, there in _LACKS.findall(notes):
         if int(there) < int(told) < _UNKNOWN:
             raise DataError(f"its header says {told} bytes of sound and it has {there}: the file is cut short")
+    if sound.format == "NIST":
+        frames = [int(found) for found in _NIST.findall(_head(source, _NIST_HEAD))]
+    else:
+        frames = [int(found) for found in re.findall(_FRAMES.get(sound.format, "(?!)"), notes)]
+    if _CUT.search(notes) or sound.frames < max(frames, default=0) < _UNKNOWN:
+        raise DataError(f"it ends after {sound.frames} samples, before its header says: the file is cut short")
 
 
 def _check_last_page(source: Path | Content) -> None:
@@ -120,16 +139,24 @@ def _check_last_page(source: Path | Content) -> None:
         raise DataError("its last page is missing: the file is cut short")
 
 
-def _handle(source: Path | Content) -> Any:
-    return BytesIO(source.data) if isinstance(source, Content) else str(source)
+@contextmanager
+def _file(source: Path | Content) -> Iterator[Any]:
+    if isinstance(source, Content):
+        yield BytesIO(source.data)
+    else:
+        with source.open("rb") as file:
+            yield file.fileno()
+
+
+def _head(source: Path | Content, size: int) -> bytes:
+    if isinstance(source, Content):
+        return source.data[:size]
+    with source.open("rb") as file:
+        return file.read(size)
 
 
 def _is_mp3(source: Path | Content) -> bool:
-    if isinstance(source, Content):
-        head = source.data[:2]
-    else:
-        with source.open("rb") as file:
-            head = file.read(2)
+    head = _head(source, 2)
     return source.suffix.lower() == ".mp3" or head == b"ID" or (head[:1] == b"\xff" and head[1:] >= b"\xe0")
 
 
