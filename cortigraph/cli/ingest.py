@@ -164,7 +164,7 @@ def status(as_json: JsonArray = False, home: HomeOption = None) -> None:
 
     table = Table("", "batch", "state", "at", "nodes", "relationships")
     for record in found:
-        counts = [_brought(record.told, what) for what in ("nodes", "relationships")]
+        counts = [_brought(record.counts, what) for what in ("nodes", "relationships")]
         state = f"{record.state} {record.done}/{record.chunks}" if record.open else record.state
         table.add_row(str(record.number), record.key, state, str(record.told.get("at", ""))[:19], *counts)
     for name in begun:
@@ -184,14 +184,16 @@ def _show_resumed(resumed: Resumed, as_json: bool) -> None:
     if as_json:
         told = {
             "finished": resumed.finished,
+            "counts": {each.batch: each.counts for each in resumed.ended if each.batch in resumed.finished},
             "run": [report.to_json() for report in resumed.reports],
             "failed": [asdict(each) for each in resumed.failed],
             "lost": resumed.lost,
         }
         say_json(told)
         return
-    for key in resumed.finished:
-        typer.echo(f"finished {key}")
+    for each in resumed.ended:
+        if each.batch in resumed.finished:
+            typer.echo(f"finished {each.batch}, now {each.state}: {_told(each.counts)}")
     for report in resumed.reports:
         _show_report(report)
     for each in resumed.failed:
@@ -204,8 +206,13 @@ def _show_resumed(resumed: Resumed, as_json: bool) -> None:
         typer.echo("nothing was interrupted")
 
 
-def _brought(told: Mapping[str, object], what: str) -> str:
-    return " ".join(f"{mark}{told[f'{what}_{action}']}" for mark, action in _MARKS if told.get(f"{what}_{action}"))
+def _brought(counts: Mapping[str, int], what: str) -> str:
+    return " ".join(f"{mark}{counts[f'{what}_{action}']}" for mark, action in _MARKS if counts.get(f"{what}_{action}"))
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    told = [f"{what} {brought}" for what in ("nodes", "relationships") if (brought := _brought(counts, what))]
+    return ", ".join(told) or "nothing was left to do"
 
 
 _MARKS = (("+", "created"), ("~", "updated"), ("-", "deleted"))

@@ -178,9 +178,10 @@ class _Run:
             if first is not None:
                 return first.load(self._store, batch, number, totals, self._progress, archived)
             archived()
-            ledger.register(self._store, lease, batch.node(number, "applying"), batch.source())
+            # What it brings is in the ledger from the start, so that it is told as well of one that `resume` finishes.
+            ledger.register(self._store, lease, batch.node(number, "applying") | totals, batch.source())
             self._intent.registered()
-            return written(writing, changes, "done", self._progress, totals)
+            return written(writing, changes, "done", self._progress)
         except Exception as error:
             if not ends(error):
                 raise

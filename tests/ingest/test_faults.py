@@ -25,7 +25,7 @@ from cortigraph.graph.home import Home
 from cortigraph.graph.store import open_store
 from cortigraph.ingest.batches import changes
 from cortigraph.ingest.job import load_job
-from cortigraph.ingest.revert import batches, resume, revert
+from cortigraph.ingest.revert import abandon, batches, resume, revert
 from cortigraph.ingest.run import run
 
 SCRIPT = Path(__file__).with_name("_killed.py")
@@ -179,21 +179,53 @@ def test_a_revert_that_is_interrupted_is_finished(clean_store, home, job, monkey
     emptied(clean_store, home)
     monkeypatch.setattr(changes, "CHUNK_ROWS", 250)
     run(clean_store, home, load_job(job))
-    original, count = type(clean_store).execute, iter(range(100))
+    with _cut_off(monkeypatch, clean_store):
+        revert(clean_store, home, "1")
+    assert [record.state for record in batches(clean_store)] == ["reverting"]
+    resumed = resume(clean_store, home)
+    assert [record.state for record in batches(clean_store)] == ["reverted"]
+    assert whole(clean_store) == ([], [])
+    assert 0 < resumed.ended[0].counts["relationships_deleted"] < 6000
+    assert resumed.ended[0].counts["nodes_deleted"] == 1500
+
+
+def test_what_a_batch_brought_is_counted_also_when_it_was_interrupted(clean_store, home, job, monkeypatch):
+    emptied(clean_store, home)
+    monkeypatch.setattr(changes, "CHUNK_ROWS", 250)
+    with _cut_off(monkeypatch, clean_store):
+        run(clean_store, home, load_job(job))
+    assert [record.state for record in batches(clean_store)] == ["applying"]
+    (ended,) = resume(clean_store, home).ended
+    (record,) = batches(clean_store)
+    nodes, edges = whole(clean_store)
+    nothing = {f"{what}_{action}": 0 for what in ("nodes", "relationships") for action in ("updated", "deleted")}
+    wanted = {**nothing, "nodes_created": len(nodes), "relationships_created": len(edges)}
+    assert ended.counts == record.counts == wanted
+
+
+def test_a_batch_that_was_taken_back_counts_nothing(clean_store, home, job, monkeypatch):
+    emptied(clean_store, home)
+    monkeypatch.setattr(changes, "CHUNK_ROWS", 250)
+    with _cut_off(monkeypatch, clean_store):
+        run(clean_store, home, load_job(job))
+    abandon(clean_store, home, "1")
+    assert [(record.state, record.counts) for record in batches(clean_store)] == [("abandoned", {})]
+
+
+@contextlib.contextmanager
+def _cut_off(monkeypatch, store):
+    """The server is gone after a few parts were written."""
+    original, count = type(store).execute, iter(range(100))
 
     def failing(self, work):
         if next(count) == 9:
             raise UnreachableError("cut off")
         return original(self, work)
 
-    monkeypatch.setattr(type(clean_store), "execute", failing)
-    with pytest.raises(UnreachableError, match="cut off"):
-        revert(clean_store, home, "1")
-    monkeypatch.setattr(type(clean_store), "execute", original)
-    assert [record.state for record in batches(clean_store)] == ["reverting"]
-    resume(clean_store, home)
-    assert [record.state for record in batches(clean_store)] == ["reverted"]
-    assert whole(clean_store) == ([], [])
+    with monkeypatch.context() as patched, contextlib.suppress(UnreachableError):
+        patched.setattr(type(store), "execute", failing)
+        yield
+        pytest.fail("it was not cut off")
 
 
 def test_four_processes_at_once_are_as_one_after_the_other(clean_store, home, job):

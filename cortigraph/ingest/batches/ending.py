@@ -15,7 +15,7 @@ from cortigraph.graph.errors import CortigraphError, InputError, QueryError, Sto
 from cortigraph.ingest.batches import ledger
 from cortigraph.ingest.batches.changes import Change
 from cortigraph.ingest.batches.embed import embed
-from cortigraph.ingest.batches.history import History, Record
+from cortigraph.ingest.batches.history import COUNTS, History, Record
 from cortigraph.ingest.batches.target import without
 from cortigraph.ingest.batches.undo import Note, Undo
 from cortigraph.ingest.batches.write import MismatchError, Writing, apply, write
@@ -113,7 +113,7 @@ def take_back(store: Store, home: Home, lease: ledger.Lease, record: Record, why
         difference = without(store, History(home, ledger.records(store)), record)
         embed(difference, home)
         write(Writing(store, lease, record.key), difference.changes)
-    ledger.finish(store, lease, record.key, state=_GONE[state])
+    ledger.finish(store, lease, record.key, state=_GONE[state], **dict.fromkeys(COUNTS))
     Undo(home, record.key).forget()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cortigraph.graph.errors import CortigraphError, StoreError
@@ -40,12 +40,15 @@ class Ended:
         state: `done`, `reverted`, `failed` or `abandoned`; or as before, where it could not be ended now.
         reason: Why it could not be finished; empty if it was.
         exit_code: Of that reason; 0 if there is none.
+        counts: Of a batch that was finished, how many `nodes_created` and the like it brought in all; of one that was
+            taken back, how many were still to be deleted and the like.
     """
 
     batch: str
     state: str
     reason: str = ""
     exit_code: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def finish_interrupted(
@@ -158,11 +161,10 @@ def _finished(store: Store, home: Home, lease: ledger.Lease, record: Record, pro
         return Ended(record.key, record.state, why, StoreError.exit_code)
     try:
         if record.state == "applying":
-            _go_on(store, home, lease, record, progress)
-            return Ended(record.key, "done")
+            return Ended(record.key, "done", counts=_go_on(store, home, lease, record, progress))
         if record.state == "reverting":
-            reverted(store, home, lease, record, progress)
-            return Ended(record.key, "reverted")
+            difference, _ = reverted(store, home, lease, record, progress)
+            return Ended(record.key, "reverted", counts=difference.totals())
         take_back(store, home, lease, record, record.reason, record.state)
     except Exception as error:  # whatever it is, it must not keep the others from going on
         if not ends(error):
@@ -172,16 +174,22 @@ def _finished(store: Store, home: Home, lease: ledger.Lease, record: Record, pro
     return Ended(record.key, _state(store, record.key), record.reason)
 
 
-def _go_on(store: Store, home: Home, lease: ledger.Lease, record: Record, progress: Progress | None) -> None:
+def _go_on(
+    store: Store, home: Home, lease: ledger.Lease, record: Record, progress: Progress | None
+) -> Mapping[str, int]:
+    """Writes what is left of a batch; returns how much it brought in all."""
     writing = Writing(store, lease, record.key, Undo(home, record.key))
     try:
         difference = _left(store, History(home, ledger.records(store)), record)
         embed(difference, home, progress)
-        written(writing, difference.changes, "done", progress)
+        # One that an earlier version began did not say: what is left of it is all that is known.
+        counts = record.counts or difference.totals()
+        written(writing, difference.changes, "done", progress, counts)
     except Exception as error:
         if not ends(error):
             raise
         raise failed(writing, home, record, error) from error
+    return counts
 
 
 def _not_reverted(store: Store, home: Home, lease: ledger.Lease, record: Record, why: str) -> None:

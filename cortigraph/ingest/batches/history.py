@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
     from cortigraph.graph.home import Home
 
-__all__ = ["Folded", "History", "Record"]
+__all__ = ["COUNTS", "Folded", "History", "Record"]
+
+COUNTS = tuple(
+    f"{what}_{action}" for what in ("nodes", "relationships") for action in ("created", "updated", "deleted")
+)
+"""What the ledger counts of a batch."""
 
 T = TypeVar("T")
 
@@ -57,6 +62,11 @@ class Record:
     def open(self) -> bool:
         """Whether something is still to be written for it."""
         return self.state in ("applying", "reverting", "failing", "abandoning")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many `nodes_created`, `relationships_updated` and the like it brings; nothing where that is not known."""
+        return {name: self.told[name] for name in COUNTS if name in self.told}
 
     @property
     def void(self) -> bool:
