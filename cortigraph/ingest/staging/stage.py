@@ -16,6 +16,7 @@ from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, Kind, NodeKind
 from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler
 from cortigraph.ingest.staging.folding import folded
 from cortigraph.ingest.staging.origin import place_of
+from cortigraph.tables.written import written
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -275,8 +276,10 @@ def _text(elements: Elements, kind: NodeKind, names: tuple[str, ...]) -> None:
     from cortigraph.regions.texts import text_hash
 
     table = elements.tables.get(kind)
-    there = [table[name].combine_chunks() for name in names if name in table.column_names] if table is not None else []
-    if table is None or ":text" in table.column_names or not there:
+    if table is None or ":text" in table.column_names:
+        return
+    there = [written(table[name].combine_chunks()) for name in names if name in table.column_names]
+    if not there:
         return
     text = _joined(there)
     given = pc.greater(pc.binary_length(text), 0)
