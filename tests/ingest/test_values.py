@@ -53,12 +53,14 @@ def test_small_ids_that_were_floats_have_no_point(clean_store, home, tmp_path) -
     assert [row["key"] for row in rows] == ["h:2.5", "h:7"]
 
 
-def test_lists_name_nothing_and_match_nothing_silently(clean_store, home, tmp_path) -> None:
+def test_a_list_names_each_of_its_items_and_fills_no_template(clean_store, home, tmp_path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": "a", "types": ["x", "y"]}\n')
-    with pytest.raises(InputError, match=r"a\.jsonl:1: column types: is a list where one value is expected"):
-        _bring(clean_store, home, tmp_path, {"key": "types"}, path="a.jsonl")
+    told = {"key": "types", "properties": {"value": "types"}}
+    rows = _bring(clean_store, home, tmp_path, told, path="a.jsonl")
+    assert rows == [{"key": "x", "value": "x"}, {"key": "y", "value": "y"}]
     told = {"key": "id", "properties": {"value": "{id} {types}"}}
-    assert _bring(clean_store, home, tmp_path, told, path="a.jsonl")[0]["value"] == 'a ["x", "y"]'
+    with pytest.raises(InputError, match=r"a\.jsonl:1: column types: is a list, and template"):
+        _bring(clean_store, home, tmp_path, told, path="a.jsonl")
 
 
 def test_what_the_job_does_not_name_is_not_looked_at(clean_store, home, tmp_path) -> None:
