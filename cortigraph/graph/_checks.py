@@ -93,6 +93,15 @@ CHECKS = (
         f"MATCH (n:Region&!Entity) WHERE NOT EXISTS {{ (n)<-[:HAS_REGION]-(:Area) }} RETURN {_NODE}",
     ),
     (
+        "unreadable",
+        "has {detail} of another type than the catalogue can read, and is left out; declare it again, or delete it",
+        "MATCH (n:(Region|Area)&!Entity) WHERE coalesce(n.builder, n.accepts) IS NOT NULL "
+        "WITH n, [p IN ['name', 'description', 'accepts', 'emits'] WHERE n[p] IS NULL OR NOT n[p] IS :: STRING] "
+        "+ [p IN ['licence', 'derived_from'] WHERE n[p] IS NOT NULL AND NOT n[p] IS :: STRING] "
+        "+ [p IN ['trainable', 'variadic'] WHERE n[p] IS NOT NULL AND NOT n[p] IS :: BOOLEAN] AS odd "
+        f"WHERE size(odd) > 0 RETURN {_NODE}, odd AS detail",
+    ),
+    (
         "wrong embedding",
         "has an embedding of {detail} numbers, the index has another dimension",
         "UNWIND keys($dimensions) AS l MATCH (n:$(l)) "

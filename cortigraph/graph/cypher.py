@@ -159,8 +159,9 @@ RETURN i, found ORDER BY i"""
 # ---- search -------------------------------------------------------------------------------------------------------
 
 _HIT = (
-    "node.key AS key, labels(node) AS labels, score, coalesce(node.name, node.key) AS name, "
-    "substring(coalesce(node.description, node.text, ''), 0, 160) AS snippet"
+    # Names and descriptions are whatever data made of them; a list has no text.
+    "node.key AS key, labels(node) AS labels, score, coalesce(toStringOrNull(node.name), node.key) AS name, "
+    "substring(coalesce(toStringOrNull(node.description), toStringOrNull(node.text), ''), 0, 160) AS snippet"
 )
 NEAREST = f"""
 CALL db.index.vector.queryNodes($index, $depth, $embedding) YIELD node, score

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cortigraph.graph.errors import CortigraphError, InputError, UnknownKeyError, brief
+from cortigraph.graph.errors import CortigraphError, InputError, StoreError, UnknownKeyError, brief
 from cortigraph.graph.schema import Label, RelType
 from cortigraph.regions.ports import Port
 from cortigraph.regions.region import Area, Region
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from cortigraph.regions.weights import WeightStore
 
 __all__ = ["area_row", "areas", "built_in", "declare", "has_built_in", "region", "region_rows", "regions", "wires"]
+
+T = TypeVar("T")
+
+_UNREADABLE = (InputError, LookupError, TypeError, ValueError, AttributeError)  # pydantic's and JSON's are among them
 
 # Part of every fingerprint: counting it up has all regions measured again.
 _MEASURES = 1
@@ -117,7 +122,7 @@ def region_rows(
     rows = []
     for region in told:
         measured = kept.get(region.key)
-        if measured is None or None in measured.values():
+        if measured is None or not all(isinstance(each, int | float | list) for each in measured.values()):
             measured = _measured(region, weights) if measure else {}
         rows.append({**_declared(region), **measured})
     return rows
@@ -132,12 +137,12 @@ def wires(region: Region) -> list[tuple[RelType, str, str, str | None]]:
 
 
 def areas(store: Store | Transaction) -> list[Area]:
-    """Every area in the graph, by key."""
-    return [_area(row["node"]) for row in store.read(_AREAS)]
+    """Every area in the graph that can be read, by key; `db check` names the others."""
+    return _readable(_area, store.read(_AREAS))
 
 
 def regions(store: Store | Transaction, area: str | None = None) -> list[Region]:
-    """The regions in the graph, by key.
+    """The regions in the graph that can be read, by key; `db check` names the others.
 
     Args:
         store: The store, or an open transaction.
@@ -150,7 +155,7 @@ def regions(store: Store | Transaction, area: str | None = None) -> list[Region]
         known = [each.key for each in areas(store)]
         if area not in known:
             raise UnknownKeyError("area", area, known)
-    return [_region(row["node"]) for row in store.read(_REGIONS, area=area)]
+    return _readable(_region, store.read(_REGIONS, area=area))
 
 
 def region(store: Store | Transaction, key: str) -> Region:
@@ -162,11 +167,15 @@ def region(store: Store | Transaction, key: str) -> Region:
 
     Raises:
         UnknownKeyError: There is no such region; the nearest are given.
+        StoreError: Somebody has set properties of it to what no region has.
     """
     rows = store.read(_REGION, key=key)
     if not rows:
         raise UnknownKeyError("region", key, [row["key"] for row in store.read(_KEYS)])
-    return _region(rows[0]["node"])
+    try:
+        return _region(rows[0]["node"])
+    except _UNREADABLE as error:
+        raise StoreError(f"region {key} can't be read ({brief(error)}); declare it again, or delete it") from error
 
 
 def built_in() -> tuple[list[Area], list[Region]]:
@@ -291,6 +300,15 @@ def _region(node: dict[str, Any]) -> Region:
     told |= {"arguments": json.loads(node["arguments"]), "shapes": json.loads(node["shapes"])}
     told |= {"accepts": _ports(node["accepts"]), "emits": _ports(node["emits"])}
     return Region.model_validate(told)
+
+
+def _readable(make: Callable[[dict[str, Any]], T], rows: Iterable[dict[str, Any]]) -> list[T]:
+    """What a hand or a job has made unreadable must not keep the rest from serving."""
+    found = []
+    for row in rows:
+        with suppress(*_UNREADABLE):
+            found.append(make(row["node"]))
+    return found
 
 
 def _port_text(ports: Iterable[Port]) -> str:

@@ -14,7 +14,7 @@ from cortigraph.tables.written import COARSE as UNWRITABLE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["cast", "castable", "name_of"]
+__all__ = ["beyond", "cast", "castable", "name_of"]
 
 # Beyond these Python has no dates, and the driver takes none: from the year 1 to 9999, in days and in microseconds.
 _DAYS = (-719_162, 2_932_896)
@@ -31,6 +31,7 @@ _FROM = {
     "duration": ("text",),
     "binary": ("text",),
 }
+_NO_YEAR = "is not between the years 1 and 9999; give the column the type text"
 _LOSS = {
     "date": "has a time of day, which a date does not hold; give the column the type datetime or text",
     "datetime": "can't be a time to the microsecond without loss; give the column the type text",
@@ -117,9 +118,28 @@ def cast(cells: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
         column = blanked(cells, wrong).cast(target)
     if (name, kind.name) == ("datetime", "date"):
         wrong += rows_of(pc.not_equal(column.cast(cells.type), cells))
-    beyond = dict.fromkeys(_beyond(column), "is not between the years 1 and 9999; give the column the type text")
-    reasons = {**dict.fromkeys(wrong, _loss(name, kind)), **beyond, **before}
+    reasons = {**dict.fromkeys(wrong, _loss(name, kind)), **beyond(column), **before}
     return blanked(column, reasons), reasons
+
+
+def beyond(column: pa.Array) -> Reasons:
+    """The dates and times that Python and the driver do not have, and why they are refused; none in other columns.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> list(beyond(pa.array([0, -800_000]).cast(pa.int32()).cast(pa.date32())))
+        [1]
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_date32(column.type):
+        numbers, (first, last) = column.cast(pa.int32()), _DAYS
+    elif pa.types.is_timestamp(column.type):
+        numbers, (first, last) = column.cast(pa.int64()), _MICROSECONDS
+    else:
+        return {}
+    return dict.fromkeys(rows_of(pc.or_(pc.less(numbers, first), pc.greater(numbers, last))), _NO_YEAR)
 
 
 def _before(cells: pa.Array, name: str, kind: Type) -> Reasons:
@@ -149,19 +169,6 @@ def _loss(name: str, kind: Type) -> str:
     if kind.name == "int":
         return "can't be int without loss; give the column the type float or text"
     return _LOSS.get(kind.name, f"can't be {kind} without loss; give the column the type text")
-
-
-def _beyond(column: pa.Array) -> list[int]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_date32(column.type):
-        numbers, (first, last) = column.cast(pa.int32()), _DAYS
-    elif pa.types.is_timestamp(column.type):
-        numbers, (first, last) = column.cast(pa.int64()), _MICROSECONDS
-    else:
-        return []
-    return rows_of(pc.or_(pc.less(numbers, first), pc.greater(numbers, last)))
 
 
 def _durations(cells: pa.Array) -> tuple[pa.Array, Reasons]:

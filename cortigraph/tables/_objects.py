@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cortigraph.tables._columns import Columns, faults, too_long
 from cortigraph.tables.base import Fault, Part, batch_of
 from cortigraph.tables.types import Type
-from cortigraph.tables.values import from_values, guessed
+from cortigraph.tables.values import from_values, guessed, texts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +109,9 @@ class Objects:
             return pa.nulls(len(values)), []
         told = name in self._columns.told
         if kind.name in ("date", "datetime") and set(map(type, values)) <= {str, type(None)}:
-            column, reasons = self._columns.from_texts(name, pa.array(values, pa.string()))
+            texts, odd = texts_of(values)
+            column, reasons = self._columns.from_texts(name, texts)
+            reasons |= odd
         else:
             column, reasons = from_values(values, kind, self._notation, told=told)
         if kind.name == "text":

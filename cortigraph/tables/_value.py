@@ -10,6 +10,7 @@ from typing import Any
 
 from cortigraph.tables.cells import COARSE, EXACT, NOT_FINITE, TOO_LARGE
 from cortigraph.tables.types import Type
+from cortigraph.tables.written import COARSE as UNWRITABLE
 
 __all__ = ["WrongError", "checked", "encodable", "kind_of_value", "written"]
 
@@ -122,6 +123,8 @@ def _text(value: Any, told: bool) -> str:
         return encodable(value)
     if not told:
         raise WrongError(_NESTED.format("object")) if isinstance(value, dict) else _mixed(value, "text")
+    if isinstance(value, float) and abs(value) >= EXACT:
+        raise WrongError(UNWRITABLE)
     if not isinstance(value, dict | list | tuple | bool | int | float):
         return encodable(str(written(value)))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cortigraph.tables._casts import beyond
 from cortigraph.tables.cells import Notation, Reasons, blanked, failing
 from cortigraph.tables.lists import lists, vectors
 from cortigraph.tables.numbers import numbers
@@ -65,9 +66,12 @@ def _others(texts: pa.Array, kind: Type) -> tuple[pa.Array, Reasons]:
     import pyarrow.compute as pc
 
     target = arrow_type(kind)
+    wrong: list[int] = []
     try:
-        return texts.cast(target), {}
+        column = texts.cast(target)
     except pa.ArrowInvalid:
         texts = pc.utf8_trim_whitespace(texts)
         wrong = failing(texts, target)
-        return blanked(texts, wrong).cast(target), dict.fromkeys(wrong, _EXPECTED[kind.name])
+        column = blanked(texts, wrong).cast(target)
+    reasons = {**dict.fromkeys(wrong, _EXPECTED[kind.name]), **beyond(column)}
+    return blanked(column, reasons), reasons

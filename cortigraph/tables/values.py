@@ -12,12 +12,12 @@ from cortigraph.tables._value import WrongError, checked, encodable, kind_of_val
 from cortigraph.tables.cells import Notation, Reasons, blanked
 from cortigraph.tables.numbers import not_finite
 from cortigraph.tables.text import from_text
-from cortigraph.tables.types import Type, arrow_type
+from cortigraph.tables.types import TEXT, Type, arrow_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["from_values", "guessed"]
+__all__ = ["from_values", "guessed", "texts_of"]
 
 _PLAIN: dict[str, set[type]] = {
     "text": {str, type(None)},
@@ -71,6 +71,16 @@ def from_values(values: Sequence[Any], kind: Type, notation: Notation, *, told: 
         reasons = not_finite(column) if kind.name == "float" else {}
         return blanked(column, reasons), reasons
     return _one_by_one(values, kind, notation, told)
+
+
+def texts_of(values: Sequence[str | None]) -> tuple[pa.Array, Reasons]:
+    """Text as a column, null where it has no UTF-8, and row → reason for those."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.string()), {}
+    except UnicodeEncodeError:
+        return _one_by_one(values, TEXT, Notation(), told=True)
 
 
 def _number(values: Sequence[Any]) -> str:

@@ -331,3 +331,27 @@ def test_notes_of_what_was_there_survive_a_line_that_is_cut_off(home):
     )
     assert [note.rows for note in notes.notes()] == [[{"key": "a", "was": {"x": 1}}]]
     notes.forget()
+
+
+def test_a_job_whose_batch_the_ledger_knows_is_not_begun_again(clean_store, home, ingest, monkeypatch, tmp_path):
+    """Killed while it wrote, and its file is gone since: the batch is finished, and nothing is left to begin."""
+    from cortigraph.ingest import run as running
+
+    (tmp_path / "people.csv").write_text(HEAD + "p1,Ann,a@x,5,Person,\n")
+    (tmp_path / "job.yaml").write_text(json.dumps({"job": "killed", **PEOPLE}))
+    job = load_job(tmp_path / "job.yaml")
+    Intent(home, job, Options()).__enter__()  # as the command line notes it, before the server is there
+
+    def killed(*_args, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "written", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(clean_store, home, job, Options())
+    (tmp_path / "job.yaml").unlink()
+    assert begun(home) == []
+    resumed = resume(clean_store, home)
+    assert [each.state for each in resumed.ended] == ["done"]
+    assert not resumed.failed
+    assert clean_store.read("MATCH (n:Entity {key: 'p1'}) RETURN n.name AS name") == [{"name": "Ann"}]

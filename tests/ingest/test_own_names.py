@@ -88,7 +88,7 @@ def test_a_label_is_refused_whatever_way_it_comes(ask, tmp_path, labels):
 @pytest.mark.parametrize(
     ("labels", "shown"),
     [
-        ({"value": ["Batch", "Beer"]}, "{value: [DataBatch, Beer]}"),
+        ({"column": "kind", "map": {"Batch": "Run"}}, "{column: kind, map: {Batch: DataRun, Run: DataRun}}"),
         ("{kind}", "{template: '{kind}', map: {Batch: DataBatch}}"),
         ({"column": "kinds"}, "{column: kinds, map: {Batch: DataBatch}}"),
     ],
@@ -102,7 +102,28 @@ def test_the_way_out_fits_the_form_and_works(ask, clean_store, labels, shown):
     assert f"labels: {shown}" in str(told.value)
     ask(run, labelled(yaml.safe_load(shown), sources={}), tables=table)
     found = clean_store.read("MATCH (n:Entity {key: 'a'}) RETURN labels(n) AS labels")[0]["labels"]
-    assert "DataBatch" in found
+    assert {"DataBatch", "DataRun"} & set(found)
+
+
+def test_constants_that_name_are_checked_when_the_job_is_read(ask, clean_store, tmp_path):
+    (tmp_path / "people.csv").write_text("id,name,kind\na,Ann,Beer\n")
+    for labels in (["Beer", "Batch"], {"value": ["Beer", "Batch"]}, {"value": "Batch"}):
+        with pytest.raises(InputError) as told:
+            ask(plan, labelled(labels))
+        [problem] = told.value.problems
+        assert "nodes.0.labels" in problem
+        assert "such as DataBatch" in problem
+        assert "function" not in problem
+    ask(run, labelled({"value": ["Beer", "Lager"]}))
+    found = clean_store.read("MATCH (n:Entity {key: 'a'}) RETURN labels(n) AS labels")[0]["labels"]
+    assert set(found) == {"Entity", "Beer", "Lager"}
+    several = {"value": ["a", "b"]}
+    edge = {"source": "people", "type": "T", "start": "id", "end": "name"}
+    for wrong in ({"start": several}, {"end": {"key": several}}, {"type": several}, {"key": several}):
+        with pytest.raises(InputError, match="names one thing"):
+            ask(plan, {**labelled([]), "relationships": [{**edge, **wrong}]})
+    with pytest.raises(InputError, match="keeps for what reasoners conclude"):
+        ask(plan, {**labelled([]), "relationships": [{**edge, "type": {"value": "PREDICTED"}}]})
 
 
 def test_labels_of_a_networkx_graph_and_of_a_frame_are_looked_at_too(ask):
@@ -161,7 +182,7 @@ def test_a_card_with_a_builder_makes_no_region_that_can_be_built(ask, clean_stor
 @pytest.mark.parametrize("value", [{"a": 1}, [[1]], [1, None], [1, "a"], 2**63])
 def test_a_constant_that_no_property_can_have_is_refused(value):
     node = {"source": "x", "key": "id", "properties": {"p": {"value": value}}}
-    with pytest.raises(InputError, match="'value'"):
+    with pytest.raises(InputError, match=r"nodes\.0\.properties\.p\.value"):
         Job.parse({"job": "x", "nodes": [node]})
 
 

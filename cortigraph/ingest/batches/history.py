@@ -6,7 +6,7 @@ batch's. A batch that was run with `--prune` says everything that its job has to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,12 +81,12 @@ class Folded:
     Args:
         batches: The batches that assert it; 0 if it was there before any.
         values: Property → value, None where nobody gives one.
-        types: Property → its type.
+        types: Property → the type that it has in each row: batches need not agree on it.
     """
 
     batches: list[set[int]]
     values: dict[str, list[Any]]
-    types: dict[str, pa.DataType]
+    types: dict[str, list[pa.DataType]]
 
     @property
     def asserted(self) -> NDArray[np.bool_]:
@@ -99,14 +99,36 @@ class Folded:
         rows = len(self.batches)
         return np.zeros(rows, dtype=bool) if values is None else np.array([v is not None for v in values], dtype=bool)
 
-    def table(self, kind: Kind, ids: pa.Table) -> pa.Table:
-        """As a table, with the identity of the rows."""
+    def column(self, name: str, type_: pa.DataType) -> pa.Array:
+        """What rows are given of a property as a column of a type; null where it has another type."""
         import pyarrow as pa
 
-        found = ids.select(list(KEYS[type(kind)]))
-        for name, values in self.values.items():
-            found = found.append_column(name, pa.array(values, self.types[name]))
-        return found
+        told = zip(self.values[name], self.types[name], strict=True)
+        return pa.array([value if own == type_ else None for value, own in told], type_)
+
+    def tables(
+        self, kind: Kind, ids: pa.Table, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+        """Rows as tables with their identity, each of rows in which every property has one type.
+
+        Args:
+            kind: Of the elements.
+            ids: Their identity columns.
+            rows: Which of them are wanted.
+
+        Returns:
+            Rows, and their table.
+        """
+        import pyarrow as pa
+
+        alike: dict[tuple[pa.DataType, ...], list[int]] = {}
+        for row in rows.tolist():
+            alike.setdefault(tuple(types[row] for types in self.types.values()), []).append(row)
+        for types, which in alike.items():
+            found = ids.select(list(KEYS[type(kind)])).take(pa.array(which))
+            for (name, values), type_ in zip(self.values.items(), types, strict=True):
+                found = found.append_column(name, pa.array([values[row] for row in which], type_))
+            yield np.array(which), found
 
 
 class History:
@@ -200,8 +222,8 @@ def _join(
             continue
         values = table[name].to_pylist()
         into = folded.values.setdefault(name, [None] * len(allowed))
-        folded.types.setdefault(name, table[name].type)
+        types = folded.types.setdefault(name, [table[name].type] * len(allowed))
         for row in rows:
-            if into[row] is None:
-                into[row] = values[at[row]]
+            if into[row] is None and values[at[row]] is not None:
+                into[row], types[row] = values[at[row]], table[name].type
     return found

@@ -57,19 +57,21 @@ class Intent:
         return self
 
     def registered(self) -> None:
-        """The ledger knows the batch."""
+        """The ledger knows the batch: no note of the job, whoever made it, has to begin it again."""
         self._path.unlink(missing_ok=True)
+        if self._note["job"] is not None:
+            for note in begun(self._home):
+                if (note.job, note.options) == (self._note["job"], self._note["options"]):
+                    note.forget()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A wrong job would only be wrong again; a store that failed may have been mended.
-        if error is None or isinstance(error, InputError):
+        if error is None:
+            self.registered()
+        elif isinstance(error, InputError):
             self._path.unlink(missing_ok=True)
-        if error is None and self._note["job"] is not None:
-            for note in begun(self._home):
-                if (note.job, note.options) == (self._note["job"], self._note["options"]):
-                    note.forget()
 
 
 @dataclass(frozen=True)

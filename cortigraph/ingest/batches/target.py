@@ -10,6 +10,7 @@ same code that began it, and nothing depends on how far it had come.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,26 +123,16 @@ class Target:
     def _survive(self, kind: Kind, table: pa.Table, folded: Folded, stays: NDArray[np.bool_]) -> None:
         import pyarrow as pa
 
-        rows = np.flatnonzero(stays)
-        if not len(rows):
-            return
-        left = folded.table(kind, table).take(pa.array(rows))
-        # What no batch brought carries no number, once no batch speaks of it.
-        batches = [tuple(sorted(told)) if (told := folded.batches[int(row)]) != {0} else () for row in rows]
-        # What was asserted and is no more goes; so it must be looked at, although nobody gives it.
-        withdrawn = table.take(pa.array(rows))
-        for name in compared(withdrawn):
-            if name not in left.column_names:
-                column = withdrawn[name]
-                left = left.append_column(name, pa.nulls(len(rows), column.type))
-
-        def ours(name: str) -> NDArray[np.bool_]:
-            if name not in withdrawn.column_names:
-                return np.zeros(len(rows), dtype=bool)
-            return np.asarray(withdrawn[name].combine_chunks().is_valid().to_numpy(zero_copy_only=False))
-
-        now = present(self._store, kind, left, compared(left))
-        compare(Wanted(kind, left, batches, (), ours), now, self.difference)
+        for rows, left in folded.tables(kind, table, np.flatnonzero(stays)):
+            # What no batch brought carries no number, once no batch speaks of it.
+            batches = [tuple(sorted(told)) if (told := folded.batches[row]) != {0} else () for row in rows.tolist()]
+            # What was asserted and is no more goes; so it must be looked at, although nobody gives it.
+            withdrawn = table.take(pa.array(rows))
+            for name in compared(withdrawn):
+                if name not in left.column_names:
+                    left = left.append_column(name, pa.nulls(len(rows), withdrawn[name].type))
+            now = present(self._store, kind, left, compared(left))
+            compare(Wanted(kind, left, batches, (), partial(_given, withdrawn)), now, self.difference)
 
     def _delete(self, kind: Kind, ids: pa.Table, gone: NDArray[np.bool_]) -> None:
         import pyarrow as pa
@@ -154,6 +145,13 @@ class Target:
         self.difference.count(kind, "deleted", int(there.sum()))
 
 
+def _given(table: pa.Table, name: str) -> NDArray[np.bool_]:
+    """In which rows a property is given."""
+    if name not in table.column_names:
+        return np.zeros(len(table), dtype=bool)
+    return np.asarray(table[name].combine_chunks().is_valid().to_numpy(zero_copy_only=False))
+
+
 class _Others:
     """What others say of rows; looked up only where the graph shows that there are others."""
 
@@ -164,7 +162,6 @@ class _Others:
 
     def filled(self, table: pa.Table) -> pa.Table:
         """The rows, with what other jobs say where they say nothing."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         if not any(set(each) - self._mine - {0} for each in set(map(tuple, filter(None, self._now.batches)))):
@@ -173,11 +170,11 @@ class _Others:
         for name in folded.values:
             if name.startswith(":"):
                 continue
-            column = pa.array(folded.values[name], folded.types[name])
             if name not in table.column_names:
                 continue  # what we do not speak of stays as the others left it
-            at = table.column_names.index(name)
-            if column.type == table[name].type:
+            column = folded.column(name, table[name].type)
+            if column.null_count < len(column):
+                at = table.column_names.index(name)
                 table = table.set_column(at, name, pc.coalesce(table[name].combine_chunks(), column))
         return table
 

@@ -1,4 +1,4 @@
-"""Metrics: the number that a cell or a value of a card means. Per cent are hundredths, and what is no number is refused."""
+"""Metrics: the number that a cell, or a value of a card, means. Per cent are hundredths; anything else is refused."""
 
 from __future__ import annotations
 

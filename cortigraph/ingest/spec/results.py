@@ -14,7 +14,8 @@ results:
     metric: accuracy
     scale: 0.01
 
-A metric is a number, or text that is one; whatever else a cell holds refuses its row. A region that is known by its results alone has no builder, so that no network is built of it; it can be reasoned about.
+A metric is a number, or text that is one; whatever else a cell holds refuses its row. A region that is known by its
+results alone has no builder, so that no network is built of it; it can be reasoned about.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ What is wrong with a row (no key, a type that is not allowed) is a reject; the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from cortigraph.graph.names import flaw, instead, label_problem, type_problem
 from cortigraph.ingest.elements import EdgeKind, Elements, NodeKind
-from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cells import Cell
 from cortigraph.ingest.spec.mapping import EdgeMapping, End, NodeMapping
 from cortigraph.ingest.spec.metrics import metrics
+from cortigraph.ingest.staging.origin import place_of
 from cortigraph.ingest.staging.rows import COUNTED, counted
 from cortigraph.ingest.staging.unfold import any_in, is_list, taken, unfolded
 from cortigraph.tables.written import unwritable, written
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cortigraph.tables.base import Block, Source
     from cortigraph.tables.rejects import Rejects
 
-__all__ = ["ORIGIN", "Compiled", "Compiler", "origin"]
+__all__ = ["ORIGIN", "Compiled", "Compiler"]
 
 # Where a row is from, until all rows are known to be right: number of the source, of the file, and the record in it.
 ORIGIN = (":source", ":file", ":record")
@@ -109,7 +109,9 @@ class Compiler:
         key = self._key(mapping.key, block, mapping.area)
         keep = _wanted(mapping, block)
         keep &= self._usable(mapping.key, key, block, keep)
-        columns = {":key": key, **self._properties(mapping, repeated, keep)}
+        named = [name for name, cell in mapping.properties.items() if cell == mapping.key]  # an item, as the key is
+        columns = {":key": key, **self._properties(mapping, repeated, keep, named)}
+        columns |= {name: mapping.key.of(block) for name in named}
         if mapping.labels:
             columns[":labels"] = _labels(mapping, repeated)
             if isinstance(mapping.labels, Cell):
@@ -189,12 +191,14 @@ class Compiler:
         return self._key(end.key, block, end.area)
 
     def _properties(
-        self, mapping: NodeMapping | EdgeMapping, block: Block, keep: NDArray[np.bool_]
+        self, mapping: NodeMapping | EdgeMapping, block: Block, keep: NDArray[np.bool_], but: Collection[str] = ()
     ) -> dict[str, pa.Array]:
         import pyarrow as pa
 
         found = {}
         for name, cell in mapping.properties.items():
+            if name in but:
+                continue
             lists = [column for column in cell.columns() if cell.shaped and is_list(block.table.column(column).type)]
             for column in lists:
                 cells = block.table.column(column)
@@ -294,12 +298,7 @@ class Compiler:
 
     def _reject(self, block: Block, row: int, column: str, value: Any, reason: str) -> None:
         source = self._sources[block.source]
-        self._rejects.add(source, *origin(source, block.file, int(block.records[row])), column, value, reason)
-
-
-def origin(source: Source, file: str, record: int) -> tuple[str, int]:
-    """The file and the record that a message names: cards are read as one block, and each is a file."""
-    return source.card(record) if isinstance(source, CardsSource) else (file, record)
+        self._rejects.add(source, *place_of(source, block.file, int(block.records[row])), column, value, reason)
 
 
 def _too_long(size: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortigraph.ingest.elements import EdgeKind, Kind, NodeKind, identity, properties
+from cortigraph.ingest.spec.card_source import CardsSource
 from cortigraph.ingest.spec.cells import Cell
 from cortigraph.ingest.spec.mapping import EdgeMapping, NodeMapping
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cortigraph.ingest.staging.stage import Staged
     from cortigraph.tables.base import Source
 
-__all__ = ["Origins"]
+__all__ = ["Origins", "place_of"]
 
 
 class Origins:
@@ -72,6 +73,11 @@ class Origins:
             if mapping.source == source and _kind(mapping) == kind and name in mapping.properties:
                 return mapping.properties[name]
         return None
+
+
+def place_of(source: Source, file: str, record: int) -> tuple[str, int]:
+    """The file and the record that a message names: cards are read as one block, and each is a file."""
+    return source.card(record) if isinstance(source, CardsSource) else (file, record)
 
 
 def _kind(mapping: NodeMapping | EdgeMapping) -> Kind:

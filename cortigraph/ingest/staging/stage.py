@@ -13,8 +13,10 @@ import numpy as np
 
 from cortigraph.graph import cypher
 from cortigraph.ingest.elements import KEYS, EdgeKind, Elements, Kind, NodeKind
-from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler, origin
+from cortigraph.ingest.staging.compile import ORIGIN, Compiled, Compiler
 from cortigraph.ingest.staging.folding import folded
+from cortigraph.ingest.staging.origin import place_of
+from cortigraph.tables.written import written
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -209,7 +211,7 @@ class _Stage:
     def _origin(self, table: pa.Table, row: int) -> tuple[str, str, int]:
         source = list(self._sources)[table[":source"][row].as_py()]
         file, record = self._compiled.files[table[":file"][row].as_py()][1], int(table[":record"][row].as_py())
-        return source, *origin(self._sources[source], file, record)
+        return source, *place_of(self._sources[source], file, record)
 
     def _reject(self, table: pa.Table, row: int, column: str, value: Any, reason: str) -> None:
         if table[":source"][row].as_py() is None:  # made by a relationship, whose own row is looked at too
@@ -274,8 +276,10 @@ def _text(elements: Elements, kind: NodeKind, names: tuple[str, ...]) -> None:
     from cortigraph.regions.texts import text_hash
 
     table = elements.tables.get(kind)
-    there = [table[name].combine_chunks() for name in names if name in table.column_names] if table is not None else []
-    if table is None or ":text" in table.column_names or not there:
+    if table is None or ":text" in table.column_names:
+        return
+    there = [written(table[name].combine_chunks()) for name in names if name in table.column_names]
+    if not there:
         return
     text = _joined(there)
     given = pc.greater(pc.binary_length(text), 0)

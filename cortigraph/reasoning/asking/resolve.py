@@ -20,7 +20,8 @@ __all__ = ["AmbiguousKeyError", "resolve_entity", "resolve_relation"]
 _SHOWN = 5
 # Of cosines, scaled to 0…1 as the store gives them: what is surely meant, and how far behind the next must be.
 _MEANT, _AHEAD = 0.8, 0.05
-_RELATION_NAMES = "MATCH (r:Relation&!Entity) WHERE r.name IS NOT NULL RETURN r.key AS key, r.name AS name"
+_RELATION_NAMES = """
+MATCH (r:Relation&!Entity) WITH r.key AS key, toStringOrNull(r.name) AS name WHERE name IS NOT NULL RETURN key, name"""
 
 
 class AmbiguousKeyError(InputError):
