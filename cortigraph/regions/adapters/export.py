@@ -11,7 +11,7 @@ import math
 import operator
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Any
 
@@ -130,7 +130,7 @@ def _traced(flat: nn.Module, inputs: Sequence[Tensor], free: Sequence[Sequence[i
     # Any size: bounds, as those of a table of positions, are met when the program is run.
     shapes = (tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in free),)
     try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), _unsaid():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()), _unsaid():
             warnings.simplefilter("ignore")
             found = torch.export.export(flat, tuple(inputs), dynamic_shapes=shapes, strict=False)
             found.graph.eliminate_dead_code()
