@@ -31,9 +31,11 @@ def solve(
     search_workers: Annotated[
         int, typer.Option(min=1, help="Processes of this machine that train different candidates at once.")
     ] = 1,
-    trials: Annotated[int | None, typer.Option(min=1, help="Candidates to try; else as the scene says.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Candidates to try; else as the scene says.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Time for all of it.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Of everything that is drawn.")] = None,
     search: Annotated[str | None, typer.Option(help="Strategy: evolution or random.")] = None,
     memory: Annotated[
         str, typer.Option(help="What may be recalled: all, none, or scene keys joined by commas.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,10 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_regions_by_quoted_id(samples: Path, tmp_path: Path) -> None:
     scene = Scene.load(write_scene(tmp_path, regions={"image": ["001", "002"]}))
     assert scene.regions == {"image": ("001", "002")}
+
+
+def test_a_file_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.yaml")
+    path.write_text("text: any\ndataset: any\n")
+    with pytest.raises(InputError, match=r"udcff.yaml' is a name that is not UTF-8; rename it"):
+        Scene.load(path)

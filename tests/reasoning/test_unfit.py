@@ -93,6 +93,13 @@ def test_if_all_fail_each_reason_is_told(brain: Brain, samples: Path) -> None:
     assert brain.solve(_one_input(samples, regions={"image": ["mine", "001"]}, budget={"trials": 1})).tried == 1
 
 
+def test_one_that_gives_no_numbers_in_the_end(brain: Brain, samples: Path) -> None:
+    scene = _one_input(samples, regions={"image": ["001"]}, budget={"trials": 1})
+    scene.write_text(scene.read_text().replace("epochs: 1", "epochs: 1\n  weight_decay: 1.0e+300"))
+    with pytest.raises(InputError, match="what it gives on validation data is NaN or infinite"):
+        brain.solve(scene)
+
+
 def test_one_whose_builder_is_gone_is_left_out(brain: Brain, samples: Path) -> None:
     key = _fixed(brain)
     brain.cypher("MATCH (r:Region {key: $key}) SET r.builder = 'gone' RETURN r.key", write=True, key=key)

@@ -257,3 +257,21 @@ def test_what_a_compiled_module_keeps_frozen_stays_so(regions):
     module.bias.requires_grad_(False)
     key = regions.add(torch.compile(module), area="demo", id="one", example=X).key
     assert not regions.build(key).network.bias.requires_grad
+
+
+@pytest.mark.parametrize("wrong", [{"id": 5}, {"area": 5}, {"licence": 5}, {"name": 5}, {"derived_from": Path("a")}])
+def test_what_has_to_be_a_text_is_one(wrong: dict[str, object], regions: Regions) -> None:
+    with pytest.raises(InputError, match=rf"{next(iter(wrong))}: expected a text, got .*; write '"):
+        regions.add(LINE, **{"area": "test.texts", "id": "a", "example": X, **wrong})
+
+
+@pytest.mark.parametrize("ports", ["image", ["image"], []])
+def test_ports_that_are_none_are_told(ports: object, regions: Regions) -> None:
+    with pytest.raises(InputError, match="expected ports as a dict, such as"):
+        regions.add(LINE, area="test.texts", id="a", example=X, accepts=ports)
+
+
+def test_torch_says_nothing_itself(regions: Regions, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="can't be taken as a graph"):
+        regions.add(Gives(lambda y: y if y.sum() > 0 else -y), area="test.texts", id="a", example=X)
+    assert capfd.readouterr() == ("", "")

@@ -11,6 +11,7 @@ import soundfile
 from PIL import Image
 
 from cortigraph.train.data import DataError, DataSpec, load
+from cortigraph.train.data.text import TextDecoder
 
 from .conftest import RATE, Maker
 
@@ -217,3 +218,8 @@ def test_a_spec_is_checked_as_a_whole() -> None:
         DataSpec.parse({"table": "t.csv", "inputs": {"x": {"modality": "text", "column": "label"}}})
     with pytest.raises(DataError, match="sum to 1"):
         DataSpec.parse({"folder": "t", "inputs": {"x": {"modality": "text"}}, "split": {"fractions": [0.5, 0.2, 0.2]}})
+
+
+def test_half_of_a_character_is_told() -> None:
+    with pytest.raises(DataError, match="holds half of a surrogate pair; write it as UTF-8"):
+        TextDecoder(8).decode("a \udcff")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cortigraph.graph.sums import SUMS
 from cortigraph.train.data import DataError, Dataset, DataSpec, load
 from cortigraph.train.data.image import ImageDecoder
 from cortigraph.train.data.pixels import look_at, read_picture
@@ -226,6 +227,7 @@ def test_what_was_decoded_before_opens_and_predicts_the_same(tmp_path: Path, cac
     for name in ("depth", "range", "background"):
         del told["transforms"]["image"]["decoder"][name]
     (data.folder / "dataset.json").write_text(json.dumps(told))
+    (data.folder / SUMS).unlink()  # as it was before there were any
     before = Dataset.open(data.folder).transform_for("image").decoder
     np.testing.assert_allclose(before.decode(tmp_path / "5.img")[0], VALUES[5] * 250 / 65535, atol=1e-6)
     (tmp_path / "float.tif").write_bytes(tiff(VALUES[0]))

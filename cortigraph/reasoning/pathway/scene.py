@@ -110,7 +110,7 @@ class Scene(BaseModel):
     regions: dict[str, tuple[str, ...]] = {}
     training: TrainSettings = TrainSettings(noise=0.2, shift=2)
     search: str = "evolution"
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     base: Path = Field(default=Path(), exclude=True)
     _file: Path | None = PrivateAttr(default=None)
 
@@ -136,6 +136,10 @@ class Scene(BaseModel):
             InputError: Everything that is wrong with it, by line.
         """
         path = Path(path)
+        try:
+            str(path.resolve()).encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{str(path.resolve())!a} is a name that is not UTF-8; rename it") from None
         told = document.read(path)
         if not isinstance(told.data, dict):
             raise InputError(f"{path}: expected keys and values, such as text, data and budget; got {told.data!r}")

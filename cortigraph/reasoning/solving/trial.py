@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -253,9 +254,12 @@ class Bench:
         job = TrainJob(
             blueprint=blueprint, dataset_folder=self.problem.dataset.folder, settings=settings, work=self._folder(key)
         )
-        return self.trainer.fit(
+        outcome = self.trainer.fit(
             job, on_epoch=lambda epoch: self.watcher.training(what, epoch, settings.epochs), clock=clock
         )
+        if not all(map(math.isfinite, outcome.metrics["valid"].values())):
+            raise DivergedError("what it gives on validation data is NaN or infinite")
+        return outcome
 
     def _key(self, blueprint: Blueprint) -> str:
         return hashlib.sha256(json.dumps([self.search, blueprint.key]).encode()).hexdigest()[:20]

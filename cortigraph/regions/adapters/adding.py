@@ -83,6 +83,10 @@ def add(
         >>> add(store, home, nn.Linear(4, 3), area="demo", id="line", example=torch.zeros(2, 4))  # doctest: +SKIP
         Region(area='demo', id='line', name='Linear', builder='graph', …)
     """
+    texts = {"name": name, "description": description, "licence": licence, "derived_from": derived_from}
+    problems = checks.text_problems(area=area, id=id, **texts, builder=builder)
+    if problems:
+        raise InputError(problems)
     problems = checks.place_problems(store, area, id, derived_from)
     given = received(module)
     place = _area(store, area) if not problems else None

@@ -18,7 +18,7 @@ from cortigraph.regions.region import Area
 if TYPE_CHECKING:
     from cortigraph.graph.store import Store
 
-__all__ = ["alone", "area_problems", "place_problems", "state_problems"]
+__all__ = ["alone", "area_problems", "place_problems", "state_problems", "text_problems"]
 
 _AREA = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _ID = re.compile(r"[0-9A-Za-z._-]{1,32}")
@@ -34,6 +34,20 @@ def place_problems(store: Store, area: str, name: str, derived_from: str | None)
     if derived_from is not None and derived_from not in [region.key for region in catalogue.regions(store)]:
         problems.append(f"derived_from {derived_from!r}: there is no such region; add it first, or leave this out")
     return problems
+
+
+def text_problems(**told: object) -> list[str]:
+    """What is no text of that which has to be.
+
+    Example:
+        >>> text_problems(id=5, licence=None)
+        ["id: expected a text, got 5; write '5'"]
+    """
+    return [
+        f"{name}: expected a text, got {value!r}; write {str(value)!r}"
+        for name, value in told.items()
+        if value is not None and not isinstance(value, str)
+    ]
 
 
 def state_problems(module: nn.Module) -> list[str]:

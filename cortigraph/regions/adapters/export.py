@@ -6,10 +6,13 @@ exported    module → program and state
 
 from __future__ import annotations
 
+import logging
 import math
 import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import torch
@@ -127,7 +130,7 @@ def _traced(flat: nn.Module, inputs: Sequence[Tensor], free: Sequence[Sequence[i
     # Any size: bounds, as those of a table of positions, are met when the program is run.
     shapes = (tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in free),)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()), _unsaid():
             warnings.simplefilter("ignore")
             found = torch.export.export(flat, tuple(inputs), dynamic_shapes=shapes, strict=False)
             found.graph.eliminate_dead_code()
@@ -135,6 +138,18 @@ def _traced(flat: nn.Module, inputs: Sequence[Tensor], free: Sequence[Sequence[i
     # Whatever a user's forward does, the tracer may raise: there is no common base of its errors.
     except Exception as error:
         raise InputError(f"the module can't be taken as a graph of operations ({brief(error)}); {_BUILDER}") from error
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Without what torch logs of a flow that depends on data: the error says it."""
+    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _Writer:

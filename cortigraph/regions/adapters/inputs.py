@@ -41,7 +41,13 @@ def as_ports(told: Given) -> tuple[Port, ...] | None:
     if told is None:
         return None
     if not isinstance(told, Mapping):
-        return tuple(told)
+        ports = () if isinstance(told, str) else tuple(told)
+        if not ports or not all(isinstance(port, Port) for port in ports):
+            raise InputError(
+                f"expected ports as a dict, such as {{'image': 'image[channel=1,height=*,width=*] float32 raw'}}; "
+                f"got {told!r}"
+            )
+        return ports
     lines = {name: port if isinstance(port, Port) else Port.parse(name, port) for name, port in told.items()}
     return tuple(port.model_copy(update={"name": name}) for name, port in lines.items())
 

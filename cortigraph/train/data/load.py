@@ -146,7 +146,7 @@ class _Samples:
 
     def _read_text(self, row: int, path: Path) -> str | None:
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             self.problems.add(f"{self.listing.where(row)}: {path} is not UTF-8 text ({error})")
             return None

@@ -264,6 +264,8 @@ def _bits_of_codec(image: Any, source: Path | bytes) -> int:
 
 
 def _short(error: Exception, source: Path | bytes) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if "cannot identify" not in text:
         return text[:100]

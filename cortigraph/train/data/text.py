@@ -54,9 +54,14 @@ class TextDecoder:
             (2, tokens): ids, and 1 for each that is not padding.
 
         Raises:
-            DataError: There are no words in it.
+            DataError: There are no words in it, or half of a character.
         """
-        pieces = _tokenizer().encode(str(source))
+        try:
+            pieces = _tokenizer().encode(str(source))
+        except TypeError:  # as of bytes on a command line that are not UTF-8
+            raise DataError(
+                f"the text {str(source)[:40]!a} holds half of a surrogate pair; write it as UTF-8"
+            ) from None
         if len(pieces.ids) <= 2:  # the marks of beginning and end are always there
             raise DataError(f"the text {str(source)[:40]!r} has no words")
         ids, end = pieces.ids[: self.tokens], pieces.ids[-1]
