@@ -88,6 +88,28 @@ def test_what_a_command_says_is_strict_json(command, odd_store, monkeypatch, tmp
         assert strictly(told.err.strip().splitlines()[-1])["error"]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("wrong", [("--nonsense",), ("--home",), ("too", "many", "words", "by", "far")])
+def test_words_that_are_wrong_are_told_as_json_too(command, wrong, monkeypatch, capsys):
+    words = [*command.split(), "--json", *wrong]
+    monkeypatch.setattr(sys, "argv", ["cortigraph", *words])
+    assert _leaving._exit_code(build(words)) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert strictly(told.err)["error"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_ctrl_c_before_a_command_begins_is_no_traceback(as_json, monkeypatch, capsys):
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["cortigraph", "db", "backup", *(["--json"] if as_json else [])])
+    assert _leaving._exit_code(stopped) == _leaving.STOPPED
+    said = capsys.readouterr().err
+    assert (strictly(said)["error"] if as_json else said).count("stopped: there is no backup") == 1
+
+
 def test_values_without_a_word_in_json_are_text(odd_store, monkeypatch, capsys):
     monkeypatch.setenv("CORTIGRAPH_HOME", str(odd_store.home.root))
     monkeypatch.setattr(sys, "argv", ["cortigraph", "regions", "--json"])

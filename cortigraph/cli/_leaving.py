@@ -17,7 +17,7 @@ import typer
 
 from cortigraph.cli._screen import Console, Text, guard, quiet, say_json
 from cortigraph.graph.disk import disk_told
-from cortigraph.graph.errors import CortigraphError
+from cortigraph.graph.errors import CortigraphError, InputError
 
 __all__ = ["Commands", "go_on", "leave_with"]
 
@@ -45,6 +45,9 @@ _AFTERWARDS = {
 }
 
 
+_USAGE: Any = typer.BadParameter.__base__  # what Typer raises for any word that is wrong
+
+
 class StoppedError(CortigraphError):
     """Ctrl-C."""
 
@@ -52,16 +55,26 @@ class StoppedError(CortigraphError):
 
 
 class Commands(typer.core.TyperGroup):
-    """The commands; Typer by itself would leave without a word when one is stopped."""
+    """The commands; Typer by itself would leave without a word when one is stopped, and knows of no `--json`."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the words name."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise StoppedError(f"stopped: {_afterwards(sys.argv[1:])}") from None
+            raise _stopped() from None
         except BrokenPipeError:  # such as `| head`
             raise typer.Exit(NOBODY_READS) from None
+
+    def main(self, *words: Any, **options: Any) -> Any:
+        """Read the words, and run what they name. Typer draws what is wrong with them, unless it is to be JSON."""
+        if "--json" not in sys.argv:
+            return super().main(*words, **options)
+        try:
+            code = super().main(*words, **{**options, "standalone_mode": False})
+        except _USAGE as error:
+            raise InputError(error.format_message()) from None
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 def leave_with(app: Callable[[], Any]) -> None:
@@ -91,6 +104,9 @@ def _exit_code(app: Callable[[], Any]) -> int:
     except CortigraphError as error:
         _complain(str(error))
         return error.exit_code
+    except KeyboardInterrupt:  # before a command was even begun
+        _complain(str(stopped := _stopped()))
+        return stopped.exit_code
     return 0
 
 
@@ -115,6 +131,10 @@ def _stop(number: int, frame: object) -> None:
     """Ctrl-C stops a command in order; a second one ends it at once, whatever it is at."""
     signal.signal(signal.SIGINT, _leave)
     raise KeyboardInterrupt
+
+
+def _stopped() -> StoppedError:
+    return StoppedError(f"stopped: {_afterwards(sys.argv[1:])}")
 
 
 def go_on() -> None:

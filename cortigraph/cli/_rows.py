@@ -109,7 +109,7 @@ class _Csv(Rows):
         )
 
     def end(self, plan: dict[str, Any] | None = None) -> None:
-        """Its plan has no place among the columns."""
+        """Its plan has no place among the columns: whoever asked says it elsewhere."""
 
 
 class _Table(Rows):

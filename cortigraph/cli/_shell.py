@@ -10,13 +10,14 @@ from pathlib import Path
 import typer
 
 from cortigraph.cli._leaving import go_on
+from cortigraph.cli._statements import Statements
 from cortigraph.cli.cypher import run_query
 from cortigraph.graph.errors import CortigraphError
 from cortigraph.graph.store import Store
 
 __all__ = ["Shell"]
 
-HELP = """A query ends with ; or with an empty line.
+HELP = """A query ends with ; or with an empty line; several may stand in one line.
   :write   allow queries to change the store     :read   only read again
   :clear   forget the lines typed so far         :help   this text
   :quit    leave (so does Ctrl-D)"""
@@ -48,7 +49,7 @@ class Shell:
         self._writing = writing
         self._history = history
         self._ask = ask
-        self._lines: list[str] = []
+        self._told = Statements()
 
     def run(self) -> None:
         """Go on until the user leaves."""
@@ -64,14 +65,14 @@ class Shell:
         """One line; false when the user leaves."""
         mark = "write" if self._writing else "read"
         try:
-            line = self._ask("... " if self._lines else f"{mark}> ")
+            line = self._ask("... " if self._told else f"{mark}> ").removeprefix("\ufeff")
         except EOFError:
             typer.echo()
             self._take("")  # a pipe's last query needs no sign of its end
             return False
         except KeyboardInterrupt:  # Ctrl-C gives up the query, not the shell
             go_on()
-            self._lines.clear()
+            self._told.clear()
             typer.echo()
             return True
         if line.strip().startswith(":"):
@@ -80,13 +81,8 @@ class Shell:
         return True
 
     def _take(self, line: str) -> None:
-        if line.strip():
-            self._lines.append(line)
-        if self._lines and (not line.strip() or line.rstrip().endswith(";")):
-            query = "\n".join(self._lines).strip().rstrip(";")
-            self._lines.clear()
-            if query.strip():
-                self._query(query)
+        for query in self._told.take(line) if line.strip() else filter(None, [self._told.rest()]):
+            self._query(query)
 
     def _command(self, command: str) -> bool:
         if command in (":quit", ":exit", ":q"):
@@ -94,7 +90,7 @@ class Shell:
         if command in (":write", ":read"):
             self._writing = command == ":write"
         elif command == ":clear":
-            self._lines.clear()
+            self._told.clear()
         elif command == ":help":
             typer.echo(HELP)
         else:

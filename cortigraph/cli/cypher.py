@@ -74,9 +74,10 @@ def run_query(
         if write or asks_for_plan(query):  # what is left of it counts, too
             found.finish()
     rows.end(found.plan)
+    if form in (Format.TABLE, Format.CSV) and found.plan:
+        for line in plan_lines(found.plan):
+            typer.echo(line, err=form is Format.CSV)  # a plan has no place among columns
     if form is Format.TABLE:
-        for line in plan_lines(found.plan) if found.plan else ():
-            typer.echo(line)
         _show_counters(found.counters)
 
 

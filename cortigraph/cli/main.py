@@ -58,7 +58,7 @@ def build(words: Sequence[str]) -> typer.Typer:
 
 def run() -> None:
     """The console script."""
-    leave_with(build(sys.argv[1:]))
+    leave_with(lambda: build(sys.argv[1:])())
 
 
 def _show_version(asked: bool) -> None:

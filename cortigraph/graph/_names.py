@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cortigraph.graph import cypher
-from cortigraph.graph.errors import UnknownKeyError
+from cortigraph.graph.errors import InputError, UnknownKeyError
 from cortigraph.graph.schema import Label
 
 if TYPE_CHECKING:
     from cortigraph.graph.schema import Executor
 
-__all__ = ["check_labels", "check_types"]
+__all__ = ["check_labels", "check_types", "listed"]
+
+
+def listed(what: str, names: Iterable[str] | None) -> list[str] | None:
+    """Names as a user gave them, each once; None if there was no choice.
+
+    Args:
+        what: They are.
+        names: Any list of them.
+
+    Raises:
+        InputError: One name alone, or something else.
+
+    Example:
+        >>> listed("labels", ("Area", "Region", "Area"))
+        ['Area', 'Region']
+    """
+    if names is None:
+        return None
+    given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+    if isinstance(names, str) or not all(isinstance(name, str) for name in given):
+        raise InputError(f"{what} must be a list of names, got {names!r}")
+    return list(dict.fromkeys(map(str, given)))
 
 
 def check_labels(store: Executor, labels: Sequence[str]) -> None:

@@ -71,9 +71,9 @@ class _Scope:
 
 def _scope(store: Executor, labels: Iterable[str] | None) -> _Scope:
     """Among what is searched, by the labels that a user gave."""
-    if labels is None:
+    chosen = _names.listed("labels", labels)
+    if chosen is None:
         return _Scope(tuple(map(str, SEARCHED_LABELS)))
-    chosen = list(dict.fromkeys(map(str, labels)))
     _names.check_labels(store, chosen)
     own = tuple(label for label in chosen if label not in set(Label) and _counted(store, label))
     kinds = tuple(label for label in chosen if label in SEARCHED_LABELS)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cortigraph.graph import _arrow, _files, _names, _reading
-from cortigraph.graph.errors import InputError, StoreError
+from cortigraph.graph.errors import StoreError
 from cortigraph.graph.home import Home, private_folder
 from cortigraph.graph.jars import Progress
 from cortigraph.graph.keys import Key, Keys, Row
@@ -193,7 +193,7 @@ def snapshot(
         >>> snapshot(store, home).edge_count  # doctest: +SKIP
         310116
     """
-    wanted, kinds = _listed("labels", labels), _listed("types", types)
+    wanted, kinds = _names.listed("labels", labels), _names.listed("types", types)
     if wanted is not None and not lenient:
         _names.check_labels(store, wanted)
     each = wanted is not None if each is None else each
@@ -250,14 +250,6 @@ def _opened(folder: Path, version: str) -> Snapshot | None:
 
 def _nodes(folder: Path, own: dict[str, Any]) -> NodeColumns:
     return NodeColumns(own["label"], own["count"], folder, own["file"], own["vectors"])
-
-
-def _listed(what: str, names: Sequence[str] | None) -> list[str] | None:
-    if names is None:
-        return None
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{what} must be a list of names, got {names!r}")
-    return list(dict.fromkeys(map(str, names)))
 
 
 def _dicts(table: pa.Table | None, count: int) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cortigraph.graph import find
@@ -17,7 +17,7 @@ __all__ = ["find_text"]
 _DEPTH = 5
 
 
-def find_text(store: Executor, text: str, top: int = 10, labels: Iterable[str] | None = None) -> list[Hit]:
+def find_text(store: Executor, text: str, top: int = 10, labels: Sequence[str] | None = None) -> list[Hit]:
     """The nodes that a text is about.
 
     Words (full text) and meaning (vectors of entities, regions, data sets and scenes) are ranked apart and joined by
@@ -42,14 +42,15 @@ def find_text(store: Executor, text: str, top: int = 10, labels: Iterable[str] |
     """
     from cortigraph.regions.language import embed_text
 
-    if top < 1:
-        raise InputError(f"top must be at least 1, got {top}")
-    chosen = None if labels is None else [str(label) for label in labels]
-    exact = find.named(store, text.strip(), top, chosen)
+    if not isinstance(text, str):
+        raise InputError(f"what is looked for must be text, got {text!r}")
+    if not isinstance(top, int) or top < 1:
+        raise InputError(f"top must be a whole number, at least 1, got {top!r}")
+    exact = find.named(store, text.strip(), top, labels)
     if not text.strip():
         return []
-    words = find.text(store, text, top * _DEPTH, chosen)
-    near = find.meaning(store, embed_text([text])[0], top * _DEPTH, chosen)
+    words = find.text(store, text, top * _DEPTH, labels)
+    near = find.meaning(store, embed_text([text])[0], top * _DEPTH, labels)
     first = {(hit.label, hit.key) for hit in exact}
     rest = [hit for hit in find.fuse([words, near]) if (hit.label, hit.key) not in first]
     return [*exact, *rest][:top]

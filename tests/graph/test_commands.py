@@ -13,6 +13,7 @@ from cortigraph.cli import db
 from cortigraph.cli import doctor as doctor_command
 from cortigraph.cli._rows import cell
 from cortigraph.cli._shell import Shell
+from cortigraph.cli._statements import Statements
 from cortigraph.graph.errors import InputError, QueryError
 
 app = typer.Typer()
@@ -122,6 +123,34 @@ def test_the_shell_survives_mistakes(place, capsys, tmp_path):
     assert "no command :nonsense" in out
     assert "error: Invalid input" in out
     assert "5" in out
+
+
+@pytest.mark.parametrize(
+    ("lines", "queries"),
+    [
+        (["RETURN 1; RETURN 2;"], ["RETURN 1", "RETURN 2"]),
+        (["RETURN 1;;  ; RETURN 2"], ["RETURN 1", "RETURN 2"]),
+        (["RETURN ';' AS a; // x ; y", "/* ; */ RETURN 2"], ["RETURN ';' AS a", "// x ; y\n/* ; */ RETURN 2"]),
+        (['RETURN "a;', 'b\\";" AS `c;d`;'], ['RETURN "a;\nb\\";" AS `c;d`']),
+        (["/* one;", "two; */ RETURN 1; // the end"], ["/* one;\ntwo; */ RETURN 1"]),
+        (["// nothing;", "/* at all */ ;"], []),
+        (["RETURN 'it\\'s; fine';\r"], ["RETURN 'it\\'s; fine'"]),
+    ],
+)
+def test_queries_end_where_cypher_ends_them(lines, queries):
+    told = Statements()
+    found = [query for line in lines for query in told.take(line)]
+    assert [*found, *filter(None, [told.rest()])] == queries
+
+
+def test_a_pipe_may_hold_several_queries_in_a_line_and_begin_with_a_mark(place, capsys, tmp_path):
+    out = talk(place, "\ufeffRETURN 41 AS x; RETURN 43", "+1 AS y;", capsys=capsys, tmp_path=tmp_path)
+    assert "│ 41 │" in out
+    assert "│ 44 │" in out
+
+
+def test_a_plan_is_shown_beside_csv(place):
+    assert "AllNodesScan" in run("cypher", "EXPLAIN MATCH (n) RETURN n", "--format", "csv")
 
 
 def test_doctor_finds_everything_here_and_is_quick(place):

@@ -12,6 +12,7 @@ from cortigraph.graph.errors import InputError
 from cortigraph.graph.home import Home
 from cortigraph.graph.keep import backup, restore
 from cortigraph.graph.store import open_store
+from cortigraph.graph.sums import write_sums
 from cortigraph.graph.write import merge_edges, merge_nodes
 
 
@@ -98,6 +99,7 @@ def test_a_manifest_that_names_a_place_outside_is_refused(copied, tmp_path, path
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["files"][path] = {"size": 1, "sha256": "0"}
     (copied / "manifest.json").write_text(json.dumps(manifest))
+    write_sums(copied, ["manifest.json"])
     with pytest.raises(InputError, match="no place in a backup"):
         restore(copied, Home(tmp_path / "home"))
 
@@ -107,6 +109,7 @@ def test_a_newer_schema_is_refused_and_half_a_manifest_too(copied, tmp_path):
     manifest = json.loads(path.read_text())
     manifest["content"]["schema"] = 999
     path.write_text(json.dumps(manifest))
+    write_sums(copied, ["manifest.json"])
     with pytest.raises(InputError, match="schema version 999"):
         restore(copied, Home(tmp_path / "home"))
     path.write_text(path.read_text()[:50])

@@ -225,7 +225,7 @@ def test_a_fixed_port_that_is_taken_is_named_and_a_lost_password_is_replaced(own
 @pytest.mark.store
 def test_a_heap_that_java_refuses_is_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("CORTIGRAPH_HEAP", "lots")
-    with pytest.raises(StoreError, match="CORTIGRAPH_HEAP must be a size"):
+    with pytest.raises(InputError, match="CORTIGRAPH_HEAP must be a size"):
         server.ensure(Home(tmp_path))
 
 

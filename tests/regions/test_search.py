@@ -69,3 +69,20 @@ def test_nothing_that_is_typed_breaks_it(store, text):
 def test_areas_are_found_by_words(clean_store):
     merge_nodes(clean_store, "Area", [{"key": "vision.x", "name": "Zebrafish spotting"}])
     assert [hit.label for hit in find_text(clean_store, "zebrafish")] == ["Area"]
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "said"),
+    [
+        (5, {}, "must be text, got 5"),
+        (None, {}, "must be text, got None"),
+        ("x", {"top": "3"}, "top must be a whole number"),
+        ("x", {"top": 1.5}, "top must be a whole number"),
+        ("x", {"labels": "Region"}, "labels must be a list of names, got 'Region'"),
+        ("x", {"labels": [3]}, "labels must be a list of names"),
+        ("x", {"labels": 3}, "labels must be a list of names"),
+    ],
+)
+def test_what_is_no_text_or_no_list_is_told(clean_store, text, choices, said):
+    with pytest.raises(InputError, match=said):
+        find_text(clean_store, text, **choices)

@@ -224,7 +224,7 @@ def test_the_command_line_says_whether_all_was_told(school):
     ],
 )
 def test_a_setting_that_is_none_is_told(wanted, said):
-    brain = Brain(SimpleNamespace(), SimpleNamespace())
+    brain = Brain(SimpleNamespace(refuse_if_closed=lambda: None), SimpleNamespace())
     with pytest.raises(InputError, match=said) as told:
         brain.ask("a", "r", **wanted)
     assert "\n" not in str(told.value)
