@@ -300,7 +300,7 @@ def test_secrets_and_values_are_in_no_log(store, home):
 
 def test_the_password_is_in_no_representation(store, home):
     address = server.ensure(home)
-    for thing in (address, store, store._driver, server.status(home), home):
+    for thing in (address, store, *vars(store).values(), server.status(home), home):
         assert address.password not in repr(thing) + str(thing)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cortigraph.graph.names import Label, flaw, property_problem
+from cortigraph.graph.names import ENTITY_PROPERTIES, OWN_PROPERTIES, Label, property_problem
 from cortigraph.graph.plain_yaml import Place, Plain, Tree, YamlError, read_yaml
 from cortigraph.ingest.spec.card_results import INDEX, results
 from cortigraph.tables.base import Fault
@@ -153,7 +153,7 @@ def _row(card: Card, told: Mapping[str, Any], body: str, fault: Any) -> dict[str
         if name == INDEX:
             continue
         known = _NAMES.get(name, name)
-        taken = flaw(known) is None and property_problem(known, Label.REGION) is not None
+        taken = known in ENTITY_PROPERTIES | OWN_PROPERTIES[Label.REGION]
         known = f"card_{known}" if known in _OWN or taken else known
         problem = property_problem(known, Label.REGION)
         if problem is not None:

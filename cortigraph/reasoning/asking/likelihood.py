@@ -26,7 +26,7 @@ _RIDGE, _OWN_OFFSET = 0.5, 5.0  # how much weights, and offsets of single relati
 # next were chosen on dev splits of UMLS, kinship, nations and CoDEx-S and on demo seeds 10 to 12; see the benchmark.
 _MISSING, _UNSURE, _OWN_MISSING = np.log(2.0), 0.7, 0.5
 _MOST = 100_000  # candidates that are learned from; of more, the unlikely ones are drawn from
-_CAUTION = 0.25
+_CAUTION = 0.4
 _FOLDS, _BINS, _LOW, _SEED = 4, 10, 0.1, 0
 
 
