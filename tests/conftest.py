@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +33,14 @@ def _surroundings() -> Iterator[None]:
         # Java's quick compiler alone: most servers of the tests live for seconds, in which the other costs most.
         patch.setenv("CORTIGRAPH_JAVA", "-XX:TieredStopAtLevel=1")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _interrupts() -> Iterator[None]:
+    """A command that a test runs in this process takes Ctrl-C into its own hands: only as long as the test lasts."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
