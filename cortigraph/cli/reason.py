@@ -141,7 +141,6 @@ def materialise(
     by_relation = told.pop("relations")
     say(told | ({"relations": by_relation} if as_json else {}), as_json)
     if not as_json and by_relation:
-        from rich.console import Console
         from rich.table import Table
 
         table = Table(*(name.replace("_", " ") for name in by_relation[0]))

@@ -22,7 +22,6 @@ from rich.table import Table
 
 import cortigraph
 from cortigraph.brain import Brain
-from cortigraph.cli.cypher import show_rows
 from cortigraph.cli.progress import SolveProgress, show_solution
 from cortigraph.reasoning.pathway.scene import Budget, Scene
 from cortigraph.reasoning.picture import draw_pathway, draw_search
@@ -227,7 +226,7 @@ def main() -> None:
         for question, query in QUERIES.items():
             console.print(f"\n{question}", style="bold", highlight=False)
             console.print(query.strip(), highlight=False, markup=False)
-            show_rows(brain.cypher(query))
+            print(brain.pandas(query).to_string(index=False))
     print(json.dumps(summary(results, time.monotonic() - started)))
 
 
