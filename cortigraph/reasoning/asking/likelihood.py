@@ -23,7 +23,8 @@ __all__ = ["Likelihood", "Measured", "calibration_gap", "learned", "measured"]
 
 _RIDGE, _OWN_OFFSET = 0.5, 5.0  # how much weights, and offsets of single relations, are drawn to 0
 # One fact in ten is missing, or half of that, or twice as many: until there are facts that say better. These and the
-# next were chosen on dev splits of UMLS, kinship, nations and CoDEx-S and on demo seeds 10 to 12; see the benchmark.
+# next were chosen on dev splits of UMLS, kinship, nations and CoDEx-S and on demo seeds 10 to 12; how much doubt counts
+# was settled when demo seeds 0 to 2 had been seen. See benchmarks/materialise.py.
 _MISSING, _UNSURE, _OWN_MISSING = np.log(2.0), 0.7, 0.5
 _MOST = 100_000  # candidates that are learned from; of more, the unlikely ones are drawn from
 _CAUTION = 0.4
