@@ -77,6 +77,13 @@ class Trial:
     slot: str = ""
     counts: bool = True
 
+    @classmethod
+    def without_score(
+        cls, index: int, blueprint: Blueprint, reason: str, *, slot: str = "", counts: bool = True
+    ) -> Trial:
+        """One that could not be trained: the least accurate there is, and the least likely."""
+        return cls(index, blueprint, 0.0, float("inf"), 0.0, reason=reason, slot=slot, counts=counts)
+
     @property
     def failed(self) -> tuple[str, Any] | None:
         """Slot and choice that failed, if one did."""
@@ -213,7 +220,7 @@ class Bench:
         try:
             for number, slot in enumerate(self.space.slots):
                 if number and self._late(first):
-                    return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=_LATE, counts=False)
+                    return Trial.without_score(index, blueprint, _LATE, counts=False)
                 runs[slot] = self.branch(decisions, slot, self.clock.split(parts - number) if first else None)
             # A branch that an earlier candidate trained costs nothing now, but is not free: its share was paid then.
             seconds = sum(run.seconds for run in runs.values() if run.key not in self._paid)
@@ -223,7 +230,7 @@ class Bench:
                 only = next(iter(runs.values()))
                 trained, metrics, extra = only.blueprint, only.metrics, 0.0
             elif self._late(first or index < 0):  # what has no place in the search has nothing to learn
-                return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=_LATE, counts=False)
+                return Trial.without_score(index, blueprint, _LATE, counts=False)
             else:
                 slot = FUSION
                 trained, metrics, extra = self.fuse(decisions, hashes)
@@ -234,7 +241,7 @@ class Bench:
         except Exception as error:
             # What came as declared can't serve here; what diverged took its time, and other arguments may do.
             counts = isinstance(error, DivergedError) or bool(decisions[slot]["arguments"])
-            return Trial(index, blueprint, 0.0, float("inf"), 0.0, reason=brief(error), slot=slot, counts=counts)
+            return Trial.without_score(index, blueprint, brief(error), slot=slot, counts=counts)
         keys = {slot: run.key for slot, run in runs.items()}
         return Trial(index, trained, metrics["accuracy"], metrics["nll"], seconds + extra, runs=keys)
 

@@ -159,7 +159,7 @@ class Work:
             self.watcher.is_lost = lost.is_set
             if claim.hopeless:
                 reason = f"its workers were lost {claim.attempts - 1} times while they trained it"
-                trial: Trial | None = Trial(claim.index, claim.blueprint, 0.0, float("inf"), 0.0, reason=reason)
+                trial: Trial | None = Trial.without_score(claim.index, claim.blueprint, reason)
             else:
                 trial = self._attempted(claim, first=not any(e.trial and not e.trial.reason for e in entries))
             if trial is not None:
